@@ -1,0 +1,192 @@
+"""The head asset: the folder that leaves the pipeline and that Blender builds the head from.
+
+`asset.json` says what there is, `arrays.npz` holds the geometry, PNG files beside them the textures. Units are metres,
++Y is up, +Z is the front, the origin is the head joint. Triangles have -1 as their fourth corner.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from portrait_head.head_model.arkit import ARKIT_NAMES
+
+FORMAT = 1
+PNG_COMPRESSION = 3  # of 9: a 2048 texture in a third of a second, 10 % larger than at 9
+
+
+@dataclass(frozen=True)
+class MeshPart:
+    """A named run [start, stop) of vertices and of faces with one material."""
+
+    name: str
+    material: str
+    vertices: tuple[int, int]
+    faces: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class AssetMesh:
+    """One mesh of the head.
+
+    Attributes:
+        name: "head" or "hair".
+        vertices: [V, 3] float32 metres.
+        faces: [F, 4] int32, counter-clockwise from outside; -1 fills a triangle's row.
+        uvs: [F, 4, 2] float32 for each corner, origin bottom left.
+        material: [F] int32 into the asset's materials.
+        joints: [V, 4] int32 into the rig's bones.
+        weights: [V, 4] float32, summing to 1.
+        shape_keys: [52 or 0, V, 3] float32 metres.
+        parts: its parts, in order.
+    """
+
+    name: str
+    vertices: np.ndarray
+    faces: np.ndarray
+    uvs: np.ndarray
+    material: np.ndarray
+    joints: np.ndarray
+    weights: np.ndarray
+    shape_keys: np.ndarray
+    parts: tuple[MeshPart, ...]
+
+
+@dataclass(frozen=True)
+class Material:
+    """How a surface looks: a base colour image ([H, W, 3 or 4] uint8 sRGB, row 0 on top) and a few numbers, 0 to 1."""
+
+    name: str
+    base_color: np.ndarray
+    alpha: str
+    roughness: float
+    specular: float
+    subsurface: float
+
+
+@dataclass(frozen=True)
+class RigBone:
+    """A bone from `head` to `tail`, [3] metres."""
+
+    name: str
+    parent: str | None
+    head: tuple[float, ...]
+    tail: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class PhotoPose:
+    """How the person looked in the photo: the picture, ARKit weights by name, and the head's turn in degrees.
+
+    Positive yaw turns the face to the subject's left, positive pitch looks up, positive roll tilts to the subject's
+    left shoulder.
+    """
+
+    picture: np.ndarray
+    expression: dict[str, float]
+    yaw: float
+    pitch: float
+    roll: float
+
+
+@dataclass(frozen=True)
+class HeadAsset:
+    """Everything that a scene needs of one head."""
+
+    name: str
+    meshes: tuple[AssetMesh, ...]
+    materials: tuple[Material, ...]
+    bones: tuple[RigBone, ...]
+    photo_pose: PhotoPose
+    generator: str
+    photo: str
+    licences: tuple[str, ...]
+
+
+def write_asset(folder: Path, asset: HeadAsset) -> None:
+    """Write `asset` into the existing `folder`."""
+    arrays = {}
+    for mesh in asset.meshes:
+        for array in ("vertices", "faces", "uvs", "material", "joints", "weights", "shape_keys"):
+            if array != "shape_keys" or len(mesh.shape_keys):
+                arrays[f"{mesh.name}/{array}"] = np.ascontiguousarray(getattr(mesh, array))
+    np.savez(folder / "arrays.npz", **arrays)
+    for material in asset.materials:
+        _write_png(folder / f"{material.name}.png", material.base_color)
+    _write_png(folder / "photo.png", asset.photo_pose.picture)
+    pose = asset.photo_pose
+    description = {
+        "format": FORMAT,
+        "name": asset.name,
+        "generator": asset.generator,
+        "units": "metres",
+        "up": "+Y",
+        "front": "+Z",
+        "shape_keys": ARKIT_NAMES,
+        "materials": [
+            {
+                "name": material.name,
+                "base_color": f"{material.name}.png",
+                "alpha": material.alpha,
+                "roughness": material.roughness,
+                "specular": material.specular,
+                "subsurface": material.subsurface,
+            }
+            for material in asset.materials
+        ],
+        "meshes": [{"name": mesh.name, "parts": [asdict(part) for part in mesh.parts]} for mesh in asset.meshes],
+        "rig": {"bones": [asdict(bone) for bone in asset.bones]},
+        "photo_pose": {
+            "picture": "photo.png",
+            "expression": pose.expression,
+            "yaw": pose.yaw,
+            "pitch": pose.pitch,
+            "roll": pose.roll,
+        },
+        "provenance": {"photo": asset.photo, "licences": asset.licences},
+        "lods": [],
+    }
+    (folder / "asset.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
+
+
+def read_asset(folder: Path, kind: type[HeadAsset] = HeadAsset) -> HeadAsset:
+    """Read what `write_asset` wrote."""
+    description: dict[str, Any] = json.loads((folder / "asset.json").read_text(encoding="utf-8"))
+    with np.load(folder / "arrays.npz", allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    meshes = []
+    for mesh in description["meshes"]:
+        own = {name.split("/")[1]: array for name, array in arrays.items() if name.split("/")[0] == mesh["name"]}
+        own.setdefault("shape_keys", np.zeros((0, len(own["vertices"]), 3), np.float32))
+        parts = tuple(MeshPart(p["name"], p["material"], tuple(p["vertices"]), tuple(p["faces"])) for p in mesh["parts"])
+        meshes.append(AssetMesh(name=mesh["name"], parts=parts, **own))
+    materials = tuple(
+        Material(**{**material, "base_color": _read_png(folder / material["base_color"])})
+        for material in description["materials"]
+    )
+    bones = tuple(RigBone(b["name"], b["parent"], tuple(b["head"]), tuple(b["tail"])) for b in description["rig"]["bones"])
+    pose = PhotoPose(**{**description["photo_pose"], "picture": _read_png(folder / "photo.png")})
+    return kind(
+        name=description["name"],
+        meshes=tuple(meshes),
+        materials=materials,
+        bones=bones,
+        photo_pose=pose,
+        generator=description["generator"],
+        photo=description["provenance"]["photo"],
+        licences=tuple(description["provenance"]["licences"]),
+    )
+
+
+def _write_png(path: Path, image: np.ndarray) -> None:
+    Image.fromarray(image).save(path, compress_level=PNG_COMPRESSION)
+
+
+def _read_png(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)

@@ -1,0 +1,120 @@
+"""Walking along the edges of a quad mesh: loops round the eyes, the mouth and the neck, and the spokes across them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+
+class QuadGraph:
+    """The edges of a quad mesh.
+
+    Args:
+        quads: [F, 4] vertex indices.
+    """
+
+    def __init__(self, quads: np.ndarray) -> None:
+        self._corners: list[list[int]] = quads.tolist()
+        self.faces_at: dict[int, list[int]] = {}
+        for face, corners in enumerate(self._corners):
+            for corner in corners:
+                self.faces_at.setdefault(corner, []).append(face)
+
+    def neighbours(self, vertex: int) -> set[int]:
+        """The vertices at the other ends of a vertex's edges."""
+        found = set()
+        for face in self.faces_at[vertex]:
+            corners = self._corners[face]
+            place = corners.index(vertex)
+            found |= {corners[place - 1], corners[(place + 1) % 4]}
+        return found
+
+    def faces_beside(self, one: int, other: int) -> list[int]:
+        """The faces on both sides of the edge between two vertices."""
+        return [face for face in self.faces_at[one] if other in self._corners[face]]
+
+    def straight_on(self, before: int, here: int) -> int | None:
+        """Where a walk that came to `here` from `before` leaves: by the edge that shares no face with that one.
+
+        None at the mesh's border and at vertices without four edges.
+        """
+        beside = {corner for face in self.faces_beside(here, before) for corner in self._corners[face]}
+        ahead = self.neighbours(here) - beside
+        return ahead.pop() if len(ahead) == 1 else None
+
+    def loop(self, start: int, towards: int) -> list[int]:
+        """The closed walk straight on from `start`, first to `towards`; empty where it does not come back."""
+        walked = [start]
+        before, here = start, towards
+        while here != start:
+            walked.append(here)
+            after = self.straight_on(before, here)
+            if after is None or len(walked) > len(self.faces_at):
+                return []
+            before, here = here, after
+        return walked
+
+    def closed_path(self, edges: Collection[tuple[int, int]]) -> list[int]:
+        """The vertices of a set of edges that form one closed line, in order, from the lowest index on."""
+        ends: dict[int, list[int]] = {}
+        for one, other in edges:
+            ends.setdefault(one, []).append(other)
+            ends.setdefault(other, []).append(one)
+        start = min(ends)
+        path, here, before = [start], min(ends[start]), start
+        while here != start:
+            path.append(here)
+            before, here = here, next(end for end in ends[here] if end != before)
+        return path
+
+    def spoke(self, start: int, towards: int, length: int) -> list[int]:
+        """At most `length` vertices of the walk straight on from `start`, which counts, by way of `towards`."""
+        walked = [start]
+        before, here = start, towards
+        while len(walked) < length:
+            walked.append(here)
+            after = self.straight_on(before, here)
+            if after is None:
+                break
+            before, here = here, after
+        return walked
+
+
+def spokes(graph: QuadGraph, loop: np.ndarray, avoid: Collection[int], length: int) -> np.ndarray:
+    """The walks that leave a closed loop to one side.
+
+    Args:
+        graph: of the whole mesh.
+        loop: [N] vertices in order.
+        avoid: vertices on the other side of the loop.
+        length: vertices in a spoke, its start on the loop included.
+
+    Returns:
+        [N, length] int32; a spoke that ends early repeats its last vertex.
+    """
+    on_loop = set(loop.tolist())
+    other_side = set(avoid)
+    rows = []
+    for start in loop.tolist():
+        (towards,) = sorted(graph.neighbours(start) - on_loop - other_side)[:1]
+        walked = graph.spoke(start, towards, length)
+        rows.append(walked + [walked[-1]] * (length - len(walked)))
+    return np.array(rows, dtype=np.int32)
+
+
+def border_edges(quads: np.ndarray) -> list[tuple[int, int]]:
+    """Edges (low, high) that belong to one face only."""
+    edges = np.sort(np.stack([quads, np.roll(quads, -1, axis=1)], axis=-1).reshape(-1, 2), axis=1)
+    unique, count = np.unique(edges, axis=0, return_counts=True)
+    return [(int(one), int(other)) for one, other in unique[count == 1]]
+
+
+def shared_edges(quads: np.ndarray, others: np.ndarray) -> list[tuple[int, int]]:
+    """Edges (low, high) between a face of `quads` and one of `others`."""
+
+    def edges(faces: np.ndarray) -> set[tuple[int, int]]:
+        pairs = np.sort(np.stack([faces, np.roll(faces, -1, axis=1)], axis=-1).reshape(-1, 2), axis=1)
+        return set(map(tuple, pairs.tolist()))
+
+    return sorted(edges(quads) & edges(others))

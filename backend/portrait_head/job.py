@@ -1,0 +1,213 @@
+"""The job folder: a run that can be killed at any moment and continues where it stopped.
+
+    request.json  events.jsonl  01_portrait/ ... 06_expressions/  asset/  report.json
+
+A stage works into a hidden folder that is renamed when it is whole. Beside its result lies `stage.json` with a digest of
+everything that went in: the request's fields that the stage reads, the photos' bytes, this package's code and the digests
+of the stages before it. A finished stage whose digest still matches is not run again.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from portrait_head import memory, storage
+from portrait_head.errors import PortraitHeadError
+from portrait_head.events import Event, ProgressMade, StageStarted, Warned
+from portrait_head.progress import Progress
+from portrait_head.request import HeadRequest
+
+Listener = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the pipeline.
+
+    Attributes:
+        name: what the user sees.
+        folder: its folder in the job folder.
+        run: called with the request, the results of the stages it depends on, and a `Progress`.
+        result: the dataclass that `run` returns.
+        reads: fields of the request that it reads.
+        seconds: how long it usually takes on two cores, for progress and the time left.
+        save: writes the result into a folder.
+        load: reads it back.
+    """
+
+    name: str
+    folder: str
+    run: Callable[..., Any]
+    result: type
+    reads: tuple[str, ...]
+    seconds: float
+    save: Callable[[Path, Any], None] = storage.save
+    load: Callable[[Path, type], Any] = storage.load
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a stage took, and whether that was in an earlier run."""
+
+    name: str
+    seconds: float
+    peak_memory_mb: float
+    resumed: bool
+
+
+class Finished:
+    """A finished stage: where its result lies; it is read when somebody asks for it."""
+
+    def __init__(self, stage: Stage, folder: Path, digest: str) -> None:
+        self._stage = stage
+        self.folder = folder
+        self.digest = digest
+
+    @cached_property
+    def result(self) -> Any:
+        return self._stage.load(self.folder, self._stage.result)
+
+
+class Job:
+    """Runs stages in a folder and tells a listener about it."""
+
+    def __init__(self, folder: Path, request: HeadRequest, stages: tuple[Stage, ...], listen: Listener) -> None:
+        self.folder = folder
+        self.costs: list[Cost] = []
+        self._request = request
+        self._stages = stages
+        self._listen = listen
+        self._started = time.monotonic()
+        self._fresh_seconds = 0.0  # of the usual seconds, those this run has worked itself
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            _sweep(folder)
+            write_text(folder / "request.json", request.to_json())
+
+    def run(self, stage: Stage, *before: Finished) -> Finished:
+        """Run `stage` on the results of `before`, or find that it has been done."""
+        self.tell(StageStarted(stage.name, self._stages.index(stage) + 1, len(self._stages)))
+        digest = self._digest(stage, before)
+        folder = self.folder / stage.folder
+        cost = _cost_if_done(stage, folder, digest)
+        finished = Finished(stage, folder, digest)
+        if cost is None:
+            cost, finished.result = self._work(stage, before, folder, digest)
+            self._fresh_seconds += stage.seconds
+        self.costs.append(cost)
+        self._tell_progress(stage, 1.0)
+        for message in getattr(finished.result, "warnings", ()):
+            self.tell(Warned(message))
+        return finished
+
+    def tell(self, event: Event) -> None:
+        """Pass an event on and keep it in `events.jsonl`."""
+        line = json.dumps({"method": event.method, "params": event.to_params()})
+        with disk_errors(self.folder), (self.folder / "events.jsonl").open("a", encoding="utf-8") as log:
+            log.write(f"{line}\n")
+        self._listen(event)
+
+    def _work(self, stage: Stage, before: tuple[Finished, ...], folder: Path, digest: str) -> tuple[Cost, Any]:
+        memory.reset_peak()
+        started = time.monotonic()
+        progress = Progress(lambda fraction: self._tell_progress(stage, fraction))
+        result = stage.run(self._request, *[finished.result for finished in before], progress)
+        with disk_errors(self.folder):
+            part = self.folder / f".{stage.folder}.part"
+            part.mkdir()
+            stage.save(part, result)
+            cost = Cost(stage.name, round(time.monotonic() - started, 3), round(memory.peak_mb(), 1), resumed=False)
+            record = {"digest": digest, "seconds": cost.seconds, "peak_memory_mb": cost.peak_memory_mb}
+            write_text(part / "stage.json", json.dumps(record))
+            if folder.exists():
+                shutil.rmtree(folder)
+            part.rename(folder)
+        return cost, result
+
+    def _digest(self, stage: Stage, before: tuple[Finished, ...]) -> str:
+        settings = {name: getattr(self._request, name) for name in stage.reads if name != "photos"}
+        digest = hashlib.sha256(f"{stage.name} {_code_digest()} {json.dumps(settings, sort_keys=True)}".encode())
+        if "photos" in stage.reads:
+            for photo in self._request.photos:
+                path = Path(photo)
+                readable = path.is_file() and os.access(path, os.R_OK)  # else the portrait stage says what is wrong
+                digest.update(path.read_bytes() if readable else photo.encode())
+        for finished in before:
+            digest.update(finished.digest.encode())
+        return digest.hexdigest()
+
+    def _tell_progress(self, stage: Stage, fraction: float) -> None:
+        place = self._stages.index(stage)
+        total = sum(one.seconds for one in self._stages)
+        done = sum(one.seconds for one in self._stages[:place]) + fraction * stage.seconds
+        worked = self._fresh_seconds + fraction * stage.seconds
+        elapsed = time.monotonic() - self._started
+        eta = elapsed / worked * (total - done) if worked > 0 else None
+        self.tell(ProgressMade(round(done / total, 4), 1.0, None if eta is None else round(eta, 1)))
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn a full, read-only or forbidden disk into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise PortraitHeadError(
+                "disk_full", f"The disk that holds {folder} is full.", "Free about 500 MB, then start the job again."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+            raise PortraitHeadError(
+                "cannot_write", f"The folder {folder} cannot be written to ({error.strerror}).", "Choose another folder."
+            ) from error
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that it appears whole or not at all."""
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.parent, prefix=".", suffix=".part", encoding="utf-8", delete=False
+    ) as part:
+        part.write(text)
+    Path(part.name).replace(path)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed run left half written."""
+    for leftover in folder.glob(".*.part"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
+
+
+def _cost_if_done(stage: Stage, folder: Path, digest: str) -> Cost | None:
+    record = folder / "stage.json"
+    if not record.exists():
+        return None
+    values = json.loads(record.read_text(encoding="utf-8"))
+    if values["digest"] != digest:
+        return None
+    return Cost(stage.name, values["seconds"], values["peak_memory_mb"], resumed=True)
+
+
+@cache
+def _code_digest() -> str:
+    """Changes with any line or table of this package, so that no stage outlives the code that made it."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parent
+    for path in sorted([*package.rglob("*.py"), *package.rglob("*.npz")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,126 @@
+"""Stage 7: the head asset, ready for Blender and game engines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+import portrait_head
+from portrait_head.asset import AssetMesh, HeadAsset, Material, MeshPart, PhotoPose, RigBone
+from portrait_head.fitting.pose import head_angles
+from portrait_head.head_model import load_head_model
+from portrait_head.head_model.arkit import ARKIT_NAMES
+from portrait_head.head_model.model import HeadModel
+from portrait_head.progress import Progress
+from portrait_head.request import HeadRequest
+from portrait_head.stages.expressions import Expressions
+from portrait_head.stages.fit import Fit
+from portrait_head.stages.portrait import Portrait
+from portrait_head.stages.sculpt import Sculpt
+from portrait_head.stages.texture import Texture
+
+# Name, alpha, roughness, specular, subsurface. Skin: Principled BSDF values that portrait artists start from.
+MATERIALS = (
+    ("skin", "opaque", 0.5, 0.4, 0.08),
+    ("eyes", "opaque", 0.12, 0.5, 0.0),
+    ("mouth", "opaque", 0.3, 0.5, 0.05),
+    ("lashes", "blend", 0.7, 0.2, 0.0),
+    ("hair", "blend", 0.55, 0.3, 0.0),
+)
+LICENCES = (
+    "Head model: MakeHuman base mesh and targets, CC0 1.0",
+    "Identity prior: derived from ICT-FaceKit, MIT, copyright 2020 USC Institute for Creative Technologies",
+    "Face landmarks and segmentation: MediaPipe, Apache-2.0",
+)
+
+
+def run(
+    request: HeadRequest,
+    portrait: Portrait,
+    fit: Fit,
+    sculpt: Sculpt,
+    texture: Texture,
+    expressions: Expressions,
+    progress: Progress,
+) -> HeadAsset:
+    """Put geometry, expressions, textures and rig together."""
+    model = load_head_model()
+    meshes = [_head(model, fit.neutral, expressions.deltas)]
+    if len(sculpt.hair_triangles):
+        meshes.append(_hair(model, fit.neutral, sculpt, texture.hair_uvs))
+    progress(0.5)
+    images = {
+        "skin": texture.skin,
+        "eyes": texture.eyes,
+        "mouth": texture.mouth,
+        "lashes": texture.lashes,
+        "hair": texture.hair,
+    }
+    yaw, pitch, roll = head_angles(fit.camera.rotation)
+    return HeadAsset(
+        name=Path(request.photos[0]).stem,
+        meshes=tuple(meshes),
+        materials=tuple(
+            Material(name, images[name], alpha, roughness, specular, subsurface)
+            for name, alpha, roughness, specular, subsurface in MATERIALS
+            if name != "hair" or len(sculpt.hair_triangles)
+        ),
+        bones=tuple(
+            RigBone(bone.name, bone.parent, _mean(fit.neutral, bone.head), _mean(fit.neutral, bone.tail))
+            for bone in model.bones
+        ),
+        photo_pose=PhotoPose(
+            picture=portrait.image,
+            expression={name: round(float(value), 4) for name, value in zip(ARKIT_NAMES, fit.expression, strict=True)},
+            yaw=round(yaw, 2),
+            pitch=round(pitch, 2),
+            roll=round(roll, 2),
+        ),
+        generator=f"portrait-head {portrait_head.__version__}",
+        photo=Path(request.photos[0]).name,
+        licences=LICENCES,
+    )
+
+
+def _head(model: HeadModel, neutral: np.ndarray, deltas: np.ndarray) -> AssetMesh:
+    names = [name for name, *_ in MATERIALS]
+    material = np.empty(len(model.quads), np.int32)
+    for part in model.parts:
+        material[slice(*part.faces)] = names.index(part.material)
+    return AssetMesh(
+        name="head",
+        vertices=neutral.astype(np.float32),
+        faces=model.quads,
+        uvs=model.uvs,
+        material=material,
+        joints=model.joints,
+        weights=model.weights,
+        shape_keys=deltas.astype(np.float32),
+        parts=tuple(MeshPart(part.name, part.material, part.vertices, part.faces) for part in model.parts),
+    )
+
+
+def _hair(model: HeadModel, neutral: np.ndarray, sculpt: Sculpt, uvs: np.ndarray) -> AssetMesh:
+    """Hair moves with the skin under it."""
+    skin = np.arange(*model.part("skin").vertices)
+    _, nearest = cKDTree(neutral[skin]).query(sculpt.hair_vertices)
+    count = len(sculpt.hair_triangles)
+    quads = np.concatenate([sculpt.hair_triangles, np.full((count, 1), -1)], axis=1).astype(np.int32)
+    corners = np.concatenate([uvs, np.zeros((count, 1, 2))], axis=1).astype(np.float32)
+    return AssetMesh(
+        name="hair",
+        vertices=sculpt.hair_vertices.astype(np.float32),
+        faces=quads,
+        uvs=corners,
+        material=np.full(count, len(MATERIALS) - 1, np.int32),
+        joints=model.joints[skin[nearest]],
+        weights=model.weights[skin[nearest]],
+        shape_keys=np.zeros((0, len(sculpt.hair_vertices), 3), np.float32),
+        parts=(MeshPart("hair", "hair", (0, len(sculpt.hair_vertices)), (0, count)),),
+    )
+
+
+def _mean(vertices: np.ndarray, indices: tuple[int, ...]) -> tuple[float, ...]:
+    return tuple(round(float(value), 6) for value in vertices[list(indices)].mean(axis=0))

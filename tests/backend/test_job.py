@@ -1,0 +1,100 @@
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from portrait_head import HeadRequest, PortraitHeadError
+from portrait_head.events import ProgressMade, StageStarted, Warned
+from portrait_head.job import Job, Stage
+
+
+@dataclass(frozen=True)
+class Counted:
+    values: np.ndarray
+    warnings: tuple[str, ...] = ()
+
+
+class Works:
+    """Two small stages that count how often they really run."""
+
+    def __init__(self) -> None:
+        self.runs: list[str] = []
+
+    def first(self, request, progress) -> Counted:
+        self.runs.append("first")
+        progress(0.5)
+        return Counted(np.full(3, request.seed), ("careful",))
+
+    def second(self, request, before, progress) -> Counted:
+        self.runs.append("second")
+        return Counted(before.values * 2)
+
+    def run(self, folder: Path, request: HeadRequest, listen=lambda event: None) -> np.ndarray:
+        first = Stage("first", "01_first", self.first, Counted, ("photos", "seed"), 1.0)
+        second = Stage("second", "02_second", self.second, Counted, ("preset",), 3.0)
+        job = Job(folder, request, (first, second), listen)
+        return job.run(second, job.run(first)).result.values
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"one")
+    return path
+
+
+def test_a_second_run_repeats_nothing_and_gives_the_same(tmp_path, photo):
+    works, request = Works(), HeadRequest(photos=(str(photo),), seed=4)
+    once = works.run(tmp_path / "job", request)
+    again = works.run(tmp_path / "job", request)
+
+    assert works.runs == ["first", "second"]
+    np.testing.assert_array_equal(once, again)
+    np.testing.assert_array_equal(again, [8, 8, 8])
+
+
+def test_only_what_a_change_touches_runs_again(tmp_path, photo):
+    works = Works()
+    works.run(tmp_path / "job", HeadRequest(photos=(str(photo),)))
+    works.run(tmp_path / "job", HeadRequest(photos=(str(photo),), preset="quick"))
+    assert works.runs == ["first", "second", "second"]
+
+    works.run(tmp_path / "job", HeadRequest(photos=(str(photo),), preset="quick", delight=0.1))
+    assert works.runs == ["first", "second", "second"], "no stage reads delight"
+
+    photo.write_bytes(b"another picture under the same name")
+    works.run(tmp_path / "job", HeadRequest(photos=(str(photo),), preset="quick"))
+    assert works.runs[3:] == ["first", "second"]
+
+
+def test_a_half_written_stage_is_swept_away(tmp_path, photo):
+    half = tmp_path / "job" / ".01_first.part"
+    half.mkdir(parents=True)
+    (half / "arrays.npz").write_bytes(b"half")
+    Works().run(tmp_path / "job", HeadRequest(photos=(str(photo),)))
+
+    assert not half.exists()
+    assert not list((tmp_path / "job").glob(".*"))
+
+
+def test_progress_rises_to_one_and_warnings_come_back_on_resume(tmp_path, photo):
+    request = HeadRequest(photos=(str(photo),))
+    for _ in range(2):
+        events = []
+        Works().run(tmp_path / "job", request, events.append)
+        done = [event.done for event in events if isinstance(event, ProgressMade)]
+        assert done == sorted(done) and done[-1] == 1.0
+        assert [event.name for event in events if isinstance(event, StageStarted)] == ["first", "second"]
+        assert [event.message for event in events if isinstance(event, Warned)] == ["careful"]
+    log = (tmp_path / "job" / "events.jsonl").read_text().splitlines()
+    assert {json.loads(line)["method"] for line in log} == {"stage", "progress", "warning"}
+
+
+def test_a_job_folder_that_is_a_file_is_refused_in_words(tmp_path, photo):
+    (tmp_path / "job").write_text("mine")
+    with pytest.raises(PortraitHeadError) as refused:
+        Works().run(tmp_path / "job", HeadRequest(photos=(str(photo),)))
+
+    assert refused.value.kind == "cannot_write"
+    assert (tmp_path / "job").read_text() == "mine"
