@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from portrait_head import storage
-from portrait_head.head_model import makehuman, uv_layout
+from portrait_head.head_model import expressions, eyelids, folds, lips, makehuman, regions, rig, topology, uv_layout
 from portrait_head.head_model.model import DATA, HeadModel, IdentityPrior, LandmarkTable
 
 __all__ = ["HeadModel", "load_head_model", "load_identity_prior", "load_landmark_table"]
@@ -56,7 +56,7 @@ def cache_folder() -> Path:
 def _fingerprint() -> str:
     """Changes with the code that builds the model and with the data it reads."""
     digest = hashlib.sha256()
-    for module in (makehuman, uv_layout):
+    for module in (expressions, eyelids, folds, lips, makehuman, regions, rig, topology, uv_layout):
         digest.update(Path(str(module.__file__)).read_bytes())
     data = makehuman.data_folder() / "mpfb2/3dobjs/base.obj"
     digest.update(f"{data}{data.stat().st_size}{data.stat().st_mtime_ns}".encode())

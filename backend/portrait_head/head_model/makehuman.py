@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +17,12 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from portrait_head.errors import PortraitHeadError
+from portrait_head.head_model import rig
 from portrait_head.head_model.arkit import ARKIT_NAMES
-from portrait_head.head_model.model import Bone, HeadModel, Part
+from portrait_head.head_model.expressions import prepare_template
+from portrait_head.head_model.lips import find_lips, seal
+from portrait_head.head_model.model import HeadModel, Part
+from portrait_head.head_model.regions import find_regions
 from portrait_head.head_model.topology import QuadGraph
 from portrait_head.head_model.uv_layout import lay_out_uvs
 
@@ -47,10 +50,17 @@ IDENTITY_FOLDERS = (
 NOT_IDENTITY = ("head-trans-", "neck-trans-", "asymm-")
 ADULT_AGES = ("young", "old")
 
-# Bones of MakeHuman's default rig that ours keeps; every other one counts to its nearest kept ancestor.
-RIG = {"neck01": "neck", "head": "head", "jaw": "jaw", "eye.L": "eye.L", "eye.R": "eye.R"}
-BONE_ORDER = ("root", "neck", "head", "jaw", "eye.L", "eye.R")
-MAX_INFLUENCES = 4
+
+# Joints of MakeHuman's rig that ours is built on; its "mouth" is the hinge of the jaw.
+JOINTS = ("head", "neck", "mouth")
+
+# MakeHuman's teeth stand edge to edge far behind parted lips. Metres by which each part moves so that the upper teeth
+# come forward and cover the edge of the lower ones, as in most people, and the tongue lies behind both.
+SETTLED = {
+    "teeth_upper": (0.0, -0.0028, 0.0024),
+    "teeth_lower": (0.0, -0.0016, 0.0008),
+    "tongue": (0.0, -0.0008, -0.0010),
+}
 
 
 def data_folder() -> Path:
@@ -75,26 +85,43 @@ def read_makehuman_head() -> HeadModel:
     base = _read_base(data / "mpfb2/3dobjs/base.obj")
     cut = _cut_head(base)
     targets = _Targets(data / "mpfb2/targets", base, cut)
-    template = base.vertices + targets.average_adult
-    joint = template[base.joint_vertices("head")].mean(axis=0)
-    vertices = ((template[cut.source] - joint) * DECIMETRE).astype(np.float32)
+    template = base.vertices[targets.kept] + targets.average_adult
+    joint = template[targets.joints["head"]].mean(axis=0)
+    vertices = ((template[: len(cut.source)] - joint) * DECIMETRE).astype(np.float32)
     names, identity = targets.identity()
     mirror = _mirror(data / "mpfb2/mesh_metadata/hm08.mirror", cut)
-    bones, joints, weights = _rig(data / "mpfb2/rigs/standard", template, base, cut)
+    nose = identity[[name.startswith("nose-") for name in names]]
+    regions = find_regions(vertices, cut.quads, cut.parts, cut.socket, nose, mirror)
+    source_uvs = base.uvs[cut.uv_quads]
+    neck, jaw = ((template[targets.joints[name]].mean(axis=0) - joint) * DECIMETRE for name in ("neck", "mouth"))
+    index = cut.renumber(len(base.vertices))
+    joints, weights = rig.read_weights(data / "mpfb2/rigs/standard", index, cut.parts)
+    vertices = _settle_mouth(vertices, cut, regions)
+    units = targets.expressions(data / "faceunits01/targets/faceunits")
     return HeadModel(
         vertices=vertices,
         quads=cut.quads,
-        uvs=lay_out_uvs(vertices, cut.quads, base.uvs[cut.uv_quads], cut.parts, mirror),
+        uvs=lay_out_uvs(vertices, cut.quads, source_uvs, cut.parts, cut.socket, cut.neck, mirror),
         parts=cut.parts,
         identity_names=names,
         identity=identity,
-        expressions=targets.expressions(data / "faceunits01/targets/faceunits"),
+        expressions=prepare_template(vertices, cut.quads, cut.parts, regions, mirror, units),
         mirror=mirror,
-        bones=bones,
+        bones=rig.make_bones(vertices, cut.parts, regions, mirror, neck, jaw),
         joints=joints,
         weights=weights,
-        regions={},
+        regions=regions,
     )
+
+
+def _settle_mouth(vertices: np.ndarray, cut: _Cut, regions: dict[str, np.ndarray]) -> np.ndarray:
+    """The template with closed lips and with teeth and tongue in their places behind them: [V, 3] float32."""
+    settled = vertices.copy()
+    for part in cut.parts:
+        settled[slice(*part.vertices)] += np.array(SETTLED.get(part.name, (0.0, 0.0, 0.0)), dtype=np.float32)
+    cavity = next(part for part in cut.parts if part.name == "mouth")
+    lips = find_lips(settled, QuadGraph(cut.quads), regions["mouth_loop"], cavity.vertices)
+    return seal(lips, settled).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -119,6 +146,8 @@ class _Cut:
     source: np.ndarray  # [V] vertex of the base mesh
     quads: np.ndarray  # [F, 4] renumbered
     uv_quads: np.ndarray  # [F, 4] into the base mesh's uvs
+    socket: np.ndarray  # [F] bool, the skin behind the lids
+    neck: np.ndarray  # [F] bool, the skin of the neck, which has a UV island of its own
     parts: tuple[Part, ...]
 
     def renumber(self, count: int) -> np.ndarray:
@@ -153,6 +182,7 @@ def _cut_head(base: _Base) -> _Cut:
     island = _uv_islands(base, head)
     neck, mouth = _neck_and_mouth_islands(base, head, island)
     inner = np.isin(island, (neck, mouth))
+    socket = head[~inner & (island != np.bincount(island).argmax())]
     runs = [
         ("skin", "skin", head[~inner]),
         ("skin", "skin", head[island == neck]),
@@ -179,9 +209,12 @@ def _cut_head(base: _Base) -> _Cut:
         parts.append(Part(name, material, (start, len(source)), (face_start, faces_end)))
         face_start = faces_end
     order = np.concatenate([faces for _, _, faces in runs])
-    cut = _Cut(np.array(source), np.empty(0, np.int32), base.uv_quads[order], tuple(parts))
-    quads = cut.renumber(len(base.vertices))[base.quads[order]]
-    return _Cut(cut.source, quads, cut.uv_quads, cut.parts)
+    index = np.full(len(base.vertices), -1, dtype=np.int32)
+    index[source] = np.arange(len(source), dtype=np.int32)
+    quads = index[base.quads[order]]
+    return _Cut(
+        np.array(source), quads, base.uv_quads[order], np.isin(order, socket), np.isin(order, runs[1][2]), tuple(parts)
+    )
 
 
 def _above_neck_loop(quads: np.ndarray) -> np.ndarray:
@@ -215,7 +248,7 @@ def _uv_islands(base: _Base, faces: np.ndarray) -> np.ndarray:
 
 
 def _neck_and_mouth_islands(base: _Base, faces: np.ndarray, island: np.ndarray) -> tuple[int, int]:
-    """Which small islands on the midline are the neck (it wraps round) and the cavity behind the lips (it is narrow)."""
+    """Which small islands on the midline are the neck, which is wide, and the cavity behind the lips."""
     widths = {}
     for one in np.unique(island).tolist():
         own = base.vertices[base.quads[faces[island == one]]].reshape(-1, 3)
@@ -226,13 +259,25 @@ def _neck_and_mouth_islands(base: _Base, faces: np.ndarray, island: np.ndarray) 
 
 
 class _Targets:
-    """Displacement files of the base mesh, as arrays over the head, in metres, with the head joint held still."""
+    """Displacement files of the base mesh, as arrays over the head, in metres, with the head joint held still.
+
+    Attributes:
+        kept: [N] vertices of the base mesh that are read: the head's, then the corners of the cubes at its joints.
+        joints: where in `kept` the cube of each joint stands.
+        average_adult: [N, 3] decimetres, from the base mesh to the mean of young women and men of all origins.
+    """
 
     def __init__(self, folder: Path, base: _Base, cut: _Cut) -> None:
         self._folder = folder
-        self._cut = cut
-        self._base = base
-        self._joint = base.joint_vertices("head")
+        cubes = {name: base.joint_vertices(name) for name in JOINTS}
+        self.kept = np.concatenate([cut.source, *cubes.values()])
+        ends = len(cut.source) + np.cumsum([len(cube) for cube in cubes.values()])
+        self.joints = {
+            name: slice(int(end) - len(cubes[name]), int(end)) for name, end in zip(cubes, ends, strict=True)
+        }
+        self._head = slice(0, len(cut.source))
+        self._place = np.full(len(base.vertices), -1)
+        self._place[self.kept] = np.arange(len(self.kept))
         macro = folder / "macrodetails"
         young = [f"universal-{gender}-young-averagemuscle-averageweight" for gender in ("female", "male")]
         races = [f"{race}-{g}-young" for race in ("african", "asian", "caucasian") for g in ("female", "male")]
@@ -257,7 +302,7 @@ class _Targets:
             for path in sorted((self._folder / folder).glob("*.target.gz")):
                 if not path.name.startswith(NOT_IDENTITY):
                     found[_stem(path)] = self._read(path)
-        joint_still = [delta - delta[self._joint].mean(axis=0) for delta in found.values()]
+        joint_still = [delta - delta[self.joints["head"]].mean(axis=0) for delta in found.values()]
         return tuple(found), np.stack([self._on_head(delta) for delta in joint_still])
 
     def expressions(self, folder: Path) -> np.ndarray:
@@ -265,14 +310,15 @@ class _Targets:
         return np.stack([self._on_head(self._read(folder / f"{name}.target")) for name in ARKIT_NAMES])
 
     def _on_head(self, delta: np.ndarray) -> np.ndarray:
-        return (delta[self._cut.source] * DECIMETRE).astype(np.float32)
+        return (delta[self._head] * DECIMETRE).astype(np.float32)
 
     def _read(self, path: Path) -> np.ndarray:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        rows = [line for line in raw.split(b"\n") if line.strip() and not line.startswith(b"#")]
-        table = np.array(b" ".join(rows).split(), dtype=np.float64).reshape(-1, 4)
-        delta = np.zeros_like(self._base.vertices)
-        delta[table[:, 0].astype(int)] = table[:, 1:]
+        rows = raw[raw.rfind(b"#") :].partition(b"\n")[2] if b"#" in raw else raw  # comments stand at the top
+        table = np.array(rows.split(), dtype=np.float64).reshape(-1, 4)
+        place = self._place[table[:, 0].astype(int)]
+        delta = np.zeros((len(self.kept), 3))
+        delta[place[place >= 0]] = table[place >= 0, 1:]
         return delta
 
 
@@ -287,67 +333,3 @@ def _mirror(path: Path, cut: _Cut) -> np.ndarray:
     opposite[pairs[:, 0]] = pairs[:, 1]
     opposite[pairs[:, 1]] = pairs[:, 0]
     return cut.renumber(count)[opposite[cut.source]]
-
-
-def _rig(
-    folder: Path, template: np.ndarray, base: _Base, cut: _Cut
-) -> tuple[tuple[Bone, ...], np.ndarray, np.ndarray]:
-    rig = json.loads((folder / "rig.default.json").read_text(encoding="utf-8"))
-    table = json.loads((folder / "weights.default.json").read_text(encoding="utf-8"))["weights"]
-    index = cut.renumber(len(template))
-    dense = np.zeros((len(cut.source), len(BONE_ORDER)))
-    for bone, pairs in table.items():
-        if not pairs:
-            continue
-        kept = bone
-        while kept and kept not in RIG and not kept.startswith("neck"):
-            kept = rig[kept]["parent"]
-        ours = "neck" if kept.startswith("neck") else RIG.get(kept, "root")
-        rows = np.array(pairs)
-        at = index[rows[:, 0].astype(int)]
-        np.add.at(dense[:, BONE_ORDER.index(ours)], at[at >= 0], rows[at >= 0, 1])
-    joints = np.argsort(-dense, axis=1, kind="stable")[:, :MAX_INFLUENCES].astype(np.int32)
-    weights = np.take_along_axis(dense, joints, axis=1)
-    weights /= weights.sum(axis=1, keepdims=True)
-    return _bones(template, base, cut), joints, weights.astype(np.float32)
-
-
-def _bones(template: np.ndarray, base: _Base, cut: _Cut) -> tuple[Bone, ...]:
-    """Bones whose ends are means of head vertices: the marker cubes themselves are not part of the head."""
-    positions = template[cut.source]
-    skin = np.arange(*cut.parts[0].vertices)
-
-    def level_with(point: np.ndarray) -> tuple[int, ...]:
-        """A left and a right skin vertex at the height and depth of a joint on the midline."""
-        ends = []
-        for side in (1.0, -1.0):
-            own = skin[positions[skin, 0] * side > 0.2]
-            ends.append(int(own[np.argmin(np.linalg.norm(positions[own, 1:] - point[1:], axis=1))]))
-        return tuple(ends)
-
-    def cube(name: str) -> np.ndarray:
-        return template[base.joint_vertices(name)].mean(axis=0)
-
-    def nearest(point: np.ndarray) -> tuple[int, ...]:
-        return (int(skin[np.argmin(np.linalg.norm(positions[skin] - point, axis=1))]),)
-
-    eyes = {name: next(part for part in cut.parts if part.name == name) for name in ("eye_left", "eye_right")}
-    balls = {name: tuple(range(*part.vertices)) for name, part in eyes.items()}
-    pupils = {
-        name: tuple(part.vertices[0] + np.argsort(-positions[slice(*part.vertices), 2], kind="stable")[:4])
-        for name, part in eyes.items()
-    }
-    pupils = {name: tuple(int(vertex) for vertex in found) for name, found in pupils.items()}
-    rim = positions[skin, 1].min()
-    neck, head = level_with(cube("neck")), level_with(cube("head"))
-    root = level_with(np.array([0.0, rim, cube("neck")[2]]))
-    crown = nearest(np.array([0.0, 99.0, cube("head")[2]]))
-    chin = nearest(np.array([0.0, cube("jaw")[1], 99.0]))
-    return (
-        Bone("root", None, root, neck),
-        Bone("neck", "root", neck, head),
-        Bone("head", "neck", head, crown),
-        Bone("jaw", "head", level_with(cube("mouth")), chin),
-        Bone("eye.L", "head", balls["eye_left"], pupils["eye_left"]),
-        Bone("eye.R", "head", balls["eye_right"], pupils["eye_right"]),
-    )

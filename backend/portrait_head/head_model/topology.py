@@ -118,3 +118,42 @@ def shared_edges(quads: np.ndarray, others: np.ndarray) -> list[tuple[int, int]]
         return set(map(tuple, pairs.tolist()))
 
     return sorted(edges(quads) & edges(others))
+
+
+def grid(quads: np.ndarray, start: int, towards: int) -> np.ndarray:
+    """A rectangular patch of quads as a table of its vertices.
+
+    Args:
+        quads: [R * C, 4], nothing but the patch.
+        start: one of its four corners.
+        towards: the neighbour of `start` along the first row.
+
+    Returns:
+        [R + 1, C + 1] int32, first row from `start` by way of `towards`.
+    """
+    graph = QuadGraph(quads)
+    (down,) = graph.neighbours(start) - {towards}
+    rows = [graph.spoke(start, towards, len(graph.faces_at))]
+    for vertex in graph.spoke(start, down, len(graph.faces_at))[1:]:
+        above = rows[-1]
+        (face,) = graph.faces_beside(vertex, above[0])
+        (step,) = set(quads[face].tolist()) - {vertex, above[0], above[1]}
+        rows.append(graph.spoke(vertex, step, len(above)))
+    return np.array(rows, dtype=np.int32)
+
+
+def patches(quads: np.ndarray) -> np.ndarray:
+    """[F] int32 label of the connected patch that each face belongs to, counted by first face."""
+    graph = QuadGraph(quads)
+    label = np.full(len(quads), -1, dtype=np.int32)
+    for face in range(len(quads)):
+        if label[face] >= 0:
+            continue
+        stack = [face]
+        label[face] = label.max() + 1
+        while stack:
+            for corner in quads[stack.pop()].tolist():
+                fresh = [other for other in graph.faces_at[corner] if label[other] < 0]
+                label[fresh] = label[face]
+                stack.extend(fresh)
+    return label

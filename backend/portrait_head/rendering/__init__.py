@@ -1,0 +1,1 @@
+"""Light, cameras and rays: arrays in, arrays out."""

@@ -49,6 +49,18 @@ class PinholeCamera:
         """Where the camera stands: [3] float64, metres, head space."""
         return -self.rotation.T @ self.translation
 
+    def head_angles(self) -> tuple[float, float, float]:
+        """How the head is turned before the camera: (yaw, pitch, roll), degrees.
+
+        Yaw is positive with the face to the subject's left, pitch looking up, roll tilted to the subject's left
+        shoulder; `rotation` is roll after pitch after yaw.
+        """
+        up = self.rotation[:, 1]
+        yaw = np.arctan2(-self.rotation[2, 0], self.rotation[2, 2])
+        pitch = np.arcsin(np.clip(-up[2], -1.0, 1.0))
+        roll = np.arctan2(up[0], up[1])
+        return tuple(float(np.degrees(angle)) for angle in (yaw, pitch, roll))
+
     def rays(self, pixels: np.ndarray) -> np.ndarray:
         """Unit directions [..., 3] in head space of the rays through pixels [..., 2]."""
         local = np.empty((*pixels.shape[:-1], 3))

@@ -34,9 +34,11 @@ class Hits:
 
     def interpolate(self, values: np.ndarray, triangles: np.ndarray) -> np.ndarray:
         """Per-vertex `values` [V, ...] at the points met: [..., C] for [V, C], zeros for a miss."""
-        corners = values[triangles[np.maximum(self.triangle, 0)]]
+        corners = triangles[np.maximum(self.triangle, 0)]
         weights = self.barycentric.reshape(*self.barycentric.shape, *(1,) * (values.ndim - 1))
-        return (corners * weights).sum(axis=self.triangle.ndim)
+        axis = self.triangle.ndim
+        first, second, third = (values[corners[..., k]] * weights.take(k, axis=axis) for k in range(3))
+        return first + second + third
 
 
 class RayCaster:
@@ -76,15 +78,15 @@ class RayCaster:
         """Rays [N] in mesh space, float32, begun at the bounding sphere, and the metres skipped [N] float64."""
         directions = np.asarray(directions, dtype=np.float64)
         directions = np.where(np.isfinite(directions), directions, 0.0)
-        length = np.linalg.norm(directions, axis=-1, keepdims=True)
-        directions = directions / np.where(length > 0, length, 1.0)
+        length = np.sqrt(np.einsum("...k,...k->...", directions, directions))
+        directions = directions / np.where(length > 0, length, 1.0)[..., None]
         origins = np.asarray(origins, dtype=np.float64) - self._centre
         origins, directions = np.broadcast_arrays(origins, directions)
         origins, directions = origins.reshape(-1, 3), directions.reshape(-1, 3)
         middle = -np.einsum("nk,nk->n", origins, directions)
         skipped = np.maximum(middle - self._radius, skip)
         begun = origins + skipped[:, None] * directions
-        usable = np.isfinite(begun).all(axis=1) & directions.any(axis=1)
+        usable = np.isfinite(begun @ np.ones(3)) & (np.abs(directions).max(axis=1) > 0)
         # A ray without a direction meets nothing: send it away from the mesh rather than into undefined arithmetic.
         begun[~usable] = (0.0, 0.0, 4 * self._radius)
         directions = np.where(usable[:, None], directions, (0.0, 0.0, 1.0))

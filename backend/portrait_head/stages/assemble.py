@@ -9,7 +9,6 @@ from scipy.spatial import cKDTree
 
 import portrait_head
 from portrait_head.asset import AssetMesh, HeadAsset, Material, MeshPart, PhotoPose, RigBone
-from portrait_head.fitting.pose import head_angles
 from portrait_head.head_model import load_head_model
 from portrait_head.head_model.arkit import ARKIT_NAMES
 from portrait_head.head_model.model import HeadModel
@@ -58,7 +57,7 @@ def run(
         "lashes": texture.lashes,
         "hair": texture.hair,
     }
-    yaw, pitch, roll = head_angles(fit.camera.rotation)
+    yaw, pitch, roll = fit.camera.head_angles()
     return HeadAsset(
         name=Path(request.photos[0]).stem,
         meshes=tuple(meshes),

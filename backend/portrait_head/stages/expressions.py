@@ -6,6 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from portrait_head.head_model import load_head_model
+from portrait_head.head_model.expressions import carry_expressions
+from portrait_head.progress import Progress
+from portrait_head.stages.fit import Fit
+from portrait_head.stages.portrait import Portrait
+from portrait_head.stages.sculpt import Sculpt
+
 
 @dataclass(frozen=True)
 class Expressions:
@@ -14,3 +21,16 @@ class Expressions:
     """
 
     deltas: np.ndarray
+
+
+def run(request: object, portrait: Portrait, fit: Fit, sculpt: Sculpt, progress: Progress) -> Expressions:
+    """Carry the head model's expressions to the fitted head at rest.
+
+    Of the request, the photo and the hair nothing matters here; they are taken so that all stages are called alike.
+    """
+    del request, portrait, sculpt
+    model = load_head_model()
+    progress(0.2)
+    deltas = carry_expressions(model, fit.neutral)
+    progress(1.0)
+    return Expressions(deltas)

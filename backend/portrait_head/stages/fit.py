@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
+from portrait_head.fitting.reconstruct import Reconstruction, reconstruct
+from portrait_head.fitting.space import load_fit_model
+from portrait_head.progress import Progress
 from portrait_head.rendering.camera import PinholeCamera
+from portrait_head.stages.portrait import Portrait
 
 
 @dataclass(frozen=True)
@@ -38,3 +42,16 @@ class Fit:
     nme_after: float
     light: np.ndarray
     warnings: tuple[str, ...] = ()
+
+
+def run(request: object, portrait: Portrait, progress: Progress) -> Fit:
+    """Find the camera, the identity, the expression, the gaze and the light of the portrait.
+
+    Nothing in the request changes the fit; it is taken so that all stages are called alike.
+    """
+    del request
+    fit_model = load_fit_model()
+    progress(0.3)
+    found = reconstruct(fit_model, portrait.image, portrait.landmarks, portrait.skin)
+    progress(1.0)
+    return Fit(**{field.name: getattr(found, field.name) for field in fields(Reconstruction)})

@@ -19,6 +19,7 @@ from scipy.spatial import cKDTree
 from portrait_head.head_model import HeadModel, load_head_model, load_identity_prior
 from portrait_head.head_model.arkit import ARKIT_NAMES
 from portrait_head.head_model.derive import painting
+from portrait_head.head_model.derive.nearest import closest_points
 from portrait_head.head_model.model import DATA, LandmarkTable
 from portrait_head.photo import mediapipe_models
 
@@ -158,52 +159,6 @@ def _trimmed_mean(points: np.ndarray) -> tuple[np.ndarray, float]:
     distance = np.linalg.norm(points - median, axis=1)
     kept = points[distance <= np.quantile(distance, 1 - TRIM)]
     return kept.mean(axis=0), float(1.4826 * np.median(distance) / np.sqrt(2))
-
-
-def closest_points(points: np.ndarray, corners: np.ndarray, candidates: int = 24) -> tuple[np.ndarray, np.ndarray]:
-    """Nearest of triangles `corners` [T, 3, 3] to each of `points` [N, 3]: index [N] and barycentric weights [N, 3].
-
-    Exact among the `candidates` triangles whose middles are nearest.
-    """
-    candidates = min(candidates, len(corners))
-    _, near = cKDTree(corners.mean(axis=1)).query(points, k=candidates)
-    near = near.reshape(len(points), candidates)
-    weights = project_to_triangles(points[:, None], corners[near])
-    distance = np.linalg.norm(np.einsum("nck,nckd->ncd", weights, corners[near]) - points[:, None], axis=-1)
-    best = distance.argmin(axis=1)
-    rows = np.arange(len(points))
-    return near[rows, best], weights[rows, best].astype(np.float32)
-
-
-def project_to_triangles(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Barycentric weights [..., 3] of the point of each triangle `corners` [..., 3, 3] nearest to `points` [..., 3]."""
-    best = None
-    nearest = None
-    origin, first, second = (corners[..., place, :] for place in range(3))
-    along, across, offset = first - origin, second - origin, points - origin
-    aa, ab, bb = (along * along).sum(-1), (along * across).sum(-1), (across * across).sum(-1)
-    pa, pb = (offset * along).sum(-1), (offset * across).sum(-1)
-    determinant = np.maximum(aa * bb - ab * ab, 1e-30)
-    u, v = (bb * pa - ab * pb) / determinant, (aa * pb - ab * pa) / determinant
-    options = [np.stack([1 - u - v, u, v], axis=-1)]
-    inside = (options[0] >= 0).all(-1)
-    for start in range(3):
-        end = (start + 1) % 3
-        edge = corners[..., end, :] - corners[..., start, :]
-        share = ((points - corners[..., start, :]) * edge).sum(-1) / np.maximum((edge * edge).sum(-1), 1e-30)
-        share = np.clip(share, 0, 1)
-        option = np.zeros((*share.shape, 3))
-        option[..., start], option[..., end] = 1 - share, share
-        options.append(option)
-    for option in options:
-        distance = np.linalg.norm(np.einsum("...k,...kd->...d", option, corners) - points, axis=-1)
-        if best is None:
-            nearest, best = option, np.where(inside, distance, np.inf)
-        else:
-            closer = distance < best
-            nearest = np.where(closer[..., None], option, nearest)
-            best = np.where(closer, distance, best)
-    return np.asarray(nearest)
 
 
 def main() -> None:

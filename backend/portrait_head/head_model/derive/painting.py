@@ -140,9 +140,7 @@ def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-20)
 
 
-def render(
-    vertices: np.ndarray, paint: Paint, camera: PinholeCamera, light: Light
-) -> tuple[np.ndarray, Hits]:
+def render(vertices: np.ndarray, paint: Paint, camera: PinholeCamera, light: Light) -> tuple[np.ndarray, Hits]:
     """A matte render of posed `vertices` [V, 3]: [H, W, 3] uint8 sRGB, and what each pixel sees."""
     hits = visibility(RayCaster(vertices, paint.triangles), camera)
     normals = hits.interpolate(vertex_normals(vertices, paint.triangles), paint.triangles) @ camera.rotation.T

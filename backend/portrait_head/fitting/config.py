@@ -1,0 +1,77 @@
+"""Every number of the fit, with where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LandmarkConfig:
+    """The fit to MediaPipe's landmarks. Lengths in the image are fractions of the inter-ocular distance."""
+
+    iterations: int = 12  # Gauss-Newton steps; the cost is flat to 1e-4 after eight
+    noise_floor: float = 0.015  # landmark noise of a photo that the table's spread does not know about
+    weight: float = 0.10  # of all landmarks: their errors go together, 478 of them tell about as much as 50 free ones
+    outlier: float = 3.0  # residuals beyond so many standard deviations lose their pull
+    depth_noise: float = 0.25  # of MediaPipe's own depth, which is a guess about people in general
+    oval_slide: float = 0.30  # more noise of the oval at a yaw of 90 degrees: it follows the outline there
+    curvature_mean: float = 0.8  # 1 / camera distance, 1/m: portraits are taken from 0.6 to 3 m
+    curvature_sigma: float = 0.3
+    curvature_range: tuple[float, float] = (0.2, 2.5)
+    expression_ridge: float = 2.0  # 1 / variance of an expression weight
+    expression_sparsity: float = 1.0  # pull towards 0 of every expression weight
+    expression_tie: float = 6.0  # pull of left and right towards each other
+    score_limit: float = 3.5  # standard deviations that a mode of the prior may reach
+
+
+@dataclass(frozen=True)
+class ShadingConfig:
+    """The fit to light and shade. Intensities in units of the face's mean colour."""
+
+    face_pixels: float = 400.0  # from the top of the forehead to the chin, at most
+    blurs: tuple[float, ...] = (3.0, 1.5, 0.8)  # pixels, coarse to fine
+    iterations: int = 3  # Gauss-Newton steps a level
+    weight: float = 150.0  # of all samples together: they tell about as much as so many free ones
+    noise: float = 0.06  # what a plain skin differs from the model
+    outlier: float = 0.15  # difference at which a shadow or a highlight has lost three quarters of its weight
+    landmark_share: float = 0.5  # of the landmarks' weight beside the shading
+    albedo_order: int = 3
+    albedo_ridge: float = 0.03  # against the mean square of the residuals
+    light_ridge: float = 1e-4
+    light_rounds: int = 2  # of light and albedo in turn before every step
+    facing: float = 0.25  # least cosine between a sample's normal and the view
+    least_samples: int = 300  # fewer do not tell light from shape
+    kept_away: tuple[tuple[str, float], ...] = (
+        ("brow_left", 0.006), ("brow_right", 0.006), ("eye_loop_left", 0.004), ("eye_loop_right", 0.004),
+        ("eye_socket_left", 0.001), ("eye_socket_right", 0.001), ("lips", 0.002), ("nostrils", 0.002),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ResidualConfig:
+    """Offsets in the image plane for what the coefficients cannot explain."""
+
+    cap: float = 0.003  # metres; larger ones are landmark errors, not shape
+    outlier: float = 0.006  # metres at which a landmark counts half
+    oval_turn: float = 0.03  # 1 - cos(yaw) at which the oval's pull has fallen to 1/e
+    smoothness: float = 0.05  # of the Laplacian against one trusted landmark
+    neutral_share: float = 0.5  # how much of them is taken for shape: half of them is landmark noise
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """When the user is told that a photo is hard."""
+
+    strong_expression: float = 1.5  # sum of the weights
+    turned: float = 40.0  # degrees of yaw or pitch
+    poor_landmarks: float = 0.04  # of the inter-ocular distance
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """All of the fit's numbers."""
+
+    landmarks: LandmarkConfig = LandmarkConfig()
+    shading: ShadingConfig = ShadingConfig()
+    residual: ResidualConfig = ResidualConfig()
+    checks: CheckConfig = CheckConfig()

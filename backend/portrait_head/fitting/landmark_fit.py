@@ -1,0 +1,171 @@
+"""Camera, identity and expression from the landmarks: Gauss-Newton under the identity prior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from portrait_head.fitting.config import LandmarkConfig
+from portrait_head.fitting.pose import PARAMETERS, Pose, first_pose, rotation_jacobian
+from portrait_head.fitting.solve import bounded_step
+from portrait_head.fitting.space import FITTED_EXPRESSIONS, FaceSpace, FitModel
+from portrait_head.head_model.arkit import ARKIT_NAMES
+
+# MediaPipe face mesh indices.
+OVAL = np.array([
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149,
+    150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+])  # fmt: skip
+IRIS_CENTRES = (468, 473)  # of the subject's right and left eye
+MESH = 468  # landmarks of the face proper; the irises follow the gaze
+
+
+@dataclass(frozen=True)
+class State:
+    """What the fit moves.
+
+    Attributes:
+        pose: the camera.
+        scores: [M] of the identity prior, standard deviations.
+        weights: [E] of the fitted expressions, 0 to 1.
+    """
+
+    pose: Pose
+    scores: np.ndarray
+    weights: np.ndarray
+
+
+def interocular(landmarks: np.ndarray) -> float:
+    """Distance between the irises' centres in space, in the unit of landmarks [478, 3], at least one.
+
+    In space, so that a turned head is not judged more sternly than one seen from the front.
+    """
+    right, left = landmarks[list(IRIS_CENTRES)]
+    return max(float(np.linalg.norm(left - right)), 1.0)
+
+
+def fit_landmarks(fit_model: FitModel, landmarks: np.ndarray, centre: np.ndarray, config: LandmarkConfig) -> State:
+    """The most probable head and camera given landmarks [478, 3] (pixels, z away from the viewer).
+
+    Args:
+        centre: [2] principal point, pixels.
+    """
+    space = fit_model.landmarks
+    face = slice(0, MESH)
+    pose = first_pose(space.mean[face], landmarks[face], centre, config.curvature_mean)
+    state = State(pose, np.zeros(len(space.modes)), np.zeros(len(space.expressions)))
+    term = LandmarkTerm(fit_model, landmarks, config)
+    for iteration in range(config.iterations):
+        # The head of the mean face first finds its place; then it may change.
+        rigid = iteration < 2
+        hessian, gradient = term.normal_equations(state)
+        state = advance(state, hessian, gradient, config, rigid=rigid)
+    return state
+
+
+def advance(
+    state: State, hessian: np.ndarray, gradient: np.ndarray, config: LandmarkConfig, *, rigid: bool = False
+) -> State:
+    """The state after one step under the priors; `hessian` [P, P] and `gradient` [P] of the evidence alone."""
+    hessian, gradient = hessian.copy(), gradient.copy()
+    _add_priors(state, hessian, gradient, config)
+    modes = len(state.scores)
+    low = np.concatenate([np.full(PARAMETERS, -np.inf), -config.score_limit - state.scores, -state.weights])
+    high = np.concatenate([np.full(PARAMETERS, np.inf), config.score_limit - state.scores, 1 - state.weights])
+    if rigid:
+        low[PARAMETERS - 1 :] = high[PARAMETERS - 1 :] = 0.0
+    step = bounded_step(hessian, gradient, np.minimum(low, 0), np.maximum(high, 0))
+    pose, scores, weights = np.split(step, [PARAMETERS, PARAMETERS + modes])
+    return State(
+        state.pose.moved(pose, config.curvature_range),
+        state.scores + scores,
+        np.clip(state.weights + weights, 0.0, 1.0),
+    )
+
+
+class LandmarkTerm:
+    """Half the weighted squared landmark errors, in standard deviations."""
+
+    def __init__(self, fit_model: FitModel, landmarks: np.ndarray, config: LandmarkConfig) -> None:
+        self._space = FaceSpace(
+            fit_model.landmarks.mean[:MESH],
+            fit_model.landmarks.modes[:, :MESH],
+            fit_model.landmarks.expressions[:, :MESH],
+        )
+        self._seen = landmarks[:MESH]
+        self._unit = interocular(landmarks)
+        self._spread = fit_model.table.spread[:MESH].astype(np.float64)
+        self._config = config
+
+    def normal_equations(self, state: State) -> tuple[np.ndarray, np.ndarray]:
+        """Gauss-Newton Hessian [P, P] and gradient [P] by pose (7), scores and expression weights."""
+        residual, jacobian, weight = self.rows(state)
+        scaled = jacobian * weight[:, None]
+        return jacobian.T @ scaled, scaled.T @ residual
+
+    def rows(self, state: State) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Residuals [R] in inter-ocular distances, their Jacobian [R, P] and their weights [R]."""
+        config, pose = self._config, state.pose
+        turned = pose.turned(self._space.positions(state.scores, state.weights))
+        plane = (pose.project_turned(turned) - self._seen[:, :2]) / self._unit
+        moving = np.concatenate([self._space.modes, self._space.expressions]) @ pose.rotation.T  # [M+E, L, 3]
+        by_point = pose.point_jacobian(turned)
+        by_shape = np.einsum("lij,plj->lip", by_point, moving)
+        jacobian = np.concatenate([pose.jacobian(turned), by_shape], axis=2) / self._unit
+
+        noise = np.hypot(self._spread, config.noise_floor)
+        noise[OVAL] += config.oval_slide * (1 - abs(pose.rotation[2, 2]))
+        ratio = np.linalg.norm(plane, axis=1) / (noise * config.outlier)
+        weight = config.weight / (noise * (1 + ratio**2)) ** 2
+
+        depth, depth_jacobian = self._depth_rows(turned, moving, pose)
+        depth_weight = weight * (noise / np.hypot(config.depth_noise, noise)) ** 2
+        return (
+            np.concatenate([plane.ravel(), depth]),
+            np.concatenate([jacobian.reshape(-1, jacobian.shape[2]), depth_jacobian]),
+            np.concatenate([np.repeat(weight, 2), depth_weight]),
+        )
+
+    def _depth_rows(self, turned: np.ndarray, moving: np.ndarray, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
+        """MediaPipe's depth against the head's, both about their means."""
+        depth = turned[:, 2] * pose.scale
+        residual = (depth - depth.mean() + self._seen[:, 2] - self._seen[:, 2].mean()) / self._unit
+        jacobian = np.zeros((len(depth), PARAMETERS + len(moving)))
+        jacobian[:, :3] = rotation_jacobian(turned)[:, 2] * pose.scale
+        jacobian[:, 3] = depth
+        jacobian[:, PARAMETERS:] = moving[:, :, 2].T * pose.scale
+        return residual, (jacobian - jacobian.mean(axis=0)) / self._unit
+
+
+def _add_priors(state: State, hessian: np.ndarray, gradient: np.ndarray, config: LandmarkConfig) -> None:
+    curvature = PARAMETERS - 1
+    hessian[curvature, curvature] += config.curvature_sigma**-2
+    gradient[curvature] += (state.pose.curvature - config.curvature_mean) / config.curvature_sigma**2
+    first = PARAMETERS + len(state.scores)
+    identity = np.arange(PARAMETERS, first)
+    hessian[identity, identity] += 1.0
+    gradient[identity] += state.scores
+    expression = np.arange(first, len(gradient))
+    hessian[expression, expression] += config.expression_ridge
+    gradient[expression] += config.expression_ridge * state.weights + config.expression_sparsity
+    for left, right in _PAIRS:
+        a, b = first + left, first + right
+        difference = config.expression_tie * (state.weights[left] - state.weights[right])
+        gradient[a] += difference
+        gradient[b] -= difference
+        hessian[[a, b], [a, b]] += config.expression_tie
+        hessian[[a, b], [b, a]] -= config.expression_tie
+
+
+def _left_right_pairs() -> tuple[tuple[int, int], ...]:
+    names = [ARKIT_NAMES[index] for index in FITTED_EXPRESSIONS]
+    pairs = []
+    for index, name in enumerate(names):
+        other = name.replace("Left", "Right")
+        if other != name and name not in ("jawLeft", "mouthLeft"):
+            pairs.append((index, names.index(other)))
+    return tuple(pairs)
+
+
+_PAIRS = _left_right_pairs()

@@ -1,0 +1,98 @@
+"""From a portrait's landmarks and pixels to the head in the photo and the head at rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from portrait_head.fitting.checks import fit_warnings
+from portrait_head.fitting.config import FitConfig
+from portrait_head.fitting.gaze import find_gaze, turn_eyes
+from portrait_head.fitting.landmark_fit import State, fit_landmarks, interocular
+from portrait_head.fitting.residual import residual_offsets
+from portrait_head.fitting.shading_fit import fit_shading
+from portrait_head.fitting.space import FITTED_EXPRESSIONS, FitModel
+from portrait_head.head_model.arkit import ARKIT_NAMES
+from portrait_head.rendering.camera import PinholeCamera
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What the fit found; the fields are those of `stages.fit.Fit`."""
+
+    camera: PinholeCamera
+    identity: np.ndarray
+    expression: np.ndarray
+    gaze: np.ndarray
+    residual: np.ndarray
+    neutral: np.ndarray
+    posed: np.ndarray
+    nme_before: float
+    nme_after: float
+    light: np.ndarray
+    warnings: tuple[str, ...]
+
+
+def reconstruct(
+    fit_model: FitModel,
+    image: np.ndarray,
+    landmarks: np.ndarray,
+    skin: np.ndarray,
+    config: FitConfig = FitConfig(),  # noqa: B008 - frozen
+) -> Reconstruction:
+    """Fit the head model to one portrait.
+
+    Args:
+        image: [H, W, 3] uint8 sRGB.
+        landmarks: [478, 3] MediaPipe's face mesh, pixels, z away from the viewer.
+        skin: [H, W] 0 to 1, where bare skin is.
+    """
+    landmarks = landmarks.astype(np.float64)
+    height, width = image.shape[:2]
+    state = fit_landmarks(fit_model, landmarks, np.array([width / 2, height / 2]), config.landmarks)
+    state, illumination = fit_shading(fit_model, state, image, landmarks, skin, config)
+    light = np.zeros((9, 3)) if illumination is None else illumination.light * illumination.colour
+    return _finish(fit_model, state, landmarks, (width, height), light.astype(np.float32), config)
+
+
+def _finish(
+    fit_model: FitModel,
+    state: State,
+    landmarks: np.ndarray,
+    size: tuple[int, int],
+    light: np.ndarray,
+    config: FitConfig,
+) -> Reconstruction:
+    model, table = fit_model.model, fit_model.table
+    camera = state.pose.camera(*size)
+    expression = np.zeros(len(ARKIT_NAMES), dtype=np.float32)
+    expression[list(FITTED_EXPRESSIONS)] = state.weights
+    identity = fit_model.prior.mean + state.scores @ fit_model.prior.modes
+    shape = fit_model.vertices.positions(state.scores, np.zeros_like(state.weights))
+    straight = fit_model.vertices.positions(state.scores, state.weights)
+    gaze = find_gaze(model, straight, landmarks, camera)
+    before = turn_eyes(model, straight, gaze)
+    offsets = residual_offsets(fit_model, straight, landmarks, camera, config.residual)
+    posed = turn_eyes(model, straight + offsets, gaze)
+
+    unit = interocular(landmarks)
+
+    def error(vertices: np.ndarray) -> float:
+        seen = camera.project(table.positions(vertices))
+        return float(np.linalg.norm(seen - landmarks[:, :2], axis=1).mean() / unit)
+
+    nme_before, nme_after = error(before), error(posed)
+    return Reconstruction(
+        camera=camera,
+        identity=identity,
+        expression=expression,
+        gaze=gaze,
+        residual=offsets,
+        neutral=(shape + config.residual.neutral_share * offsets).astype(np.float32),
+        posed=posed.astype(np.float32),
+        nme_before=nme_before,
+        nme_after=nme_after,
+        light=light,
+        warnings=fit_warnings(state, expression, nme_before, config.checks),
+    )

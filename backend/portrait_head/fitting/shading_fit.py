@@ -1,0 +1,81 @@
+"""Landmarks and shading together: the second half of the fit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from portrait_head.fitting.config import FitConfig, ShadingConfig
+from portrait_head.fitting.landmark_fit import LandmarkTerm, State, advance
+from portrait_head.fitting.shading import Illumination, Pyramid, ShadingTerm, bilinear
+from portrait_head.fitting.space import FitModel
+from portrait_head.fitting.surface_samples import SurfaceSamples, surface_samples
+from portrait_head.rendering.raycast import RayCaster
+
+RAY_START = 5e-4  # metres above the skin from which a sample looks for the camera
+BARE = 0.5  # share of a mask that counts as yes
+
+
+def fit_shading(
+    fit_model: FitModel,
+    state: State,
+    image: np.ndarray,
+    landmarks: np.ndarray,
+    skin: np.ndarray,
+    config: FitConfig,
+) -> tuple[State, Illumination | None]:
+    """Move the head of the landmark fit until it is shaded like the photo.
+
+    Args:
+        state: where the landmark fit ended.
+        image: [H, W, 3] uint8 sRGB.
+        landmarks: [478, 3] pixels.
+        skin: [H, W] 0 to 1, where bare skin is.
+
+    Returns:
+        The new state and the light; the old state and None if too little bare skin is seen.
+    """
+    shading = config.shading
+    seen = visible_samples(fit_model, surface_samples(fit_model, shading), state, skin, shading)
+    if len(seen.polynomial) < shading.least_samples:
+        return state, None
+    pyramid = Pyramid(image, landmarks, shading)
+    landmark_term = LandmarkTerm(fit_model, landmarks, config.landmarks)
+    illumination = None
+    for blur in shading.blurs:
+        term = ShadingTerm(seen, pyramid.level(blur), shading)
+        for _ in range(shading.iterations):
+            geometry = term.geometry(state)
+            illumination = term.illuminate(geometry, illumination)
+            hessian, gradient = landmark_term.normal_equations(state)
+            shaded = term.normal_equations(state, geometry, illumination)
+            state = advance(
+                state,
+                shading.landmark_share * hessian + shaded[0],
+                shading.landmark_share * gradient + shaded[1],
+                config.landmarks,
+            )
+    return state, illumination
+
+
+def visible_samples(
+    fit_model: FitModel, samples: SurfaceSamples, state: State, skin: np.ndarray, config: ShadingConfig
+) -> SurfaceSamples:
+    """The samples that face the camera, are hidden by nothing and lie on bare skin of the photo."""
+    camera = state.pose.camera(skin.shape[1], skin.shape[0])
+    points = samples.points.positions(state.scores, state.weights)
+    normals = np.cross(
+        samples.first.positions(state.scores, state.weights), samples.second.positions(state.scores, state.weights)
+    )
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    view = camera.position - points
+    view /= np.linalg.norm(view, axis=1, keepdims=True)
+    faces = fit_model.model.part("skin").faces
+    caster = RayCaster(
+        fit_model.vertices.positions(state.scores, state.weights), fit_model.model.triangles()[2 * faces[0] : 2 * faces[1]]
+    )
+    hidden = caster.occluded(points + RAY_START * normals, view)
+    pixels = camera.project(points)
+    inside = ((pixels > 1) & (pixels < (skin.shape[1] - 1, skin.shape[0] - 1))).all(axis=1)
+    bare = bilinear(skin[..., None], pixels)[:, 0] > BARE
+    facing = (normals * view).sum(axis=1) > config.facing
+    return samples.chosen(np.flatnonzero(facing & ~hidden & inside & bare))

@@ -1,0 +1,1 @@
+"""Surfaces made from fields: the hair over a head."""

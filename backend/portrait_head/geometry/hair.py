@@ -1,0 +1,141 @@
+"""A hair surface over a head from one photo."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, grey_dilation, map_coordinates
+
+from portrait_head.geometry import surface
+from portrait_head.geometry.capsule import COLUMNS, DOME_ROWS, blurred
+from portrait_head.geometry.hair_maps import HIDDEN, HairMaps, Head, read_maps
+from portrait_head.geometry.hair_settings import HairSettings
+from portrait_head.geometry.hair_view import HairView, at_pixels
+
+SMOOTHING_ROUNDS = 6
+CRUMB = 0.02  # share of the area
+UNCARVED = 0.004  # metres over the skin where the hairline alone decides
+LOCKS = (18, 34)  # round the head
+LOCK_ROWS = 14  # rows after which a lock has become another
+LOCK_SWEEP = 0.25  # columns a row towards the back, most at the sides
+EAR_INSIDE = 0.008  # metres; a lobe under the very edge of the hair may show
+EAR_COVER = 0.003  # metres of hair over a covered ear
+
+
+def grow_hair(
+    neutral: Head, posed: np.ndarray, view: HairView, style: str, settings: HairSettings, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The hair's surface and where it grows.
+
+    Args:
+        neutral: the head that the hair is for.
+        posed: [V, 3] metres, the same head as the photo shows it.
+        view: the photo.
+        style: "cropped" or "volume".
+        settings: see `HairSettings`.
+        generator: draws the locks.
+
+    Returns:
+        vertices [N, 3] float64 metres, triangles [M, 3] int64 outward, and growth [V] float64, 0 to 1 per head vertex.
+    """
+    maps = read_maps(neutral, posed, view, style, settings)
+    growth = _growth(maps, neutral, settings)
+    if not (maps.inside > 0).any():
+        return np.empty((0, 3)), np.empty((0, 3), dtype=np.int64), growth
+    if style == "volume":
+        maps = _with_locks(maps, settings, generator)
+    radius = _radius(maps, settings)
+    if style == "volume":
+        radius = _over_the_ears(maps, radius, neutral.vertices, posed, neutral.ears, view)
+    field, origin = _field(maps, radius, view, settings)
+    vertices, triangles = surface.isosurface(field, origin, settings.cell)
+    if len(triangles) == 0:
+        return vertices, triangles, growth
+    vertices = surface.smooth(vertices, triangles, SMOOTHING_ROUNDS)
+    row, column, distance = maps.capsule.locate(vertices)
+    deep = distance < maps.capsule.sample(maps.skin, row, column) - settings.sunk
+    vertices, triangles = surface.keep(vertices, triangles, ~deep[triangles].all(axis=1))
+    vertices, triangles = surface.without_crumbs(vertices, triangles, CRUMB)
+    vertices, triangles = surface.decimate(vertices, triangles, settings.most_triangles)
+    return vertices, triangles, growth
+
+
+def _radius(maps: HairMaps, settings: HairSettings) -> np.ndarray:
+    """From the axis to the hair's surface: rounded edges, and under the skin beyond them."""
+    width = np.clip(maps.thickness * settings.edge_per_thickness * (0.3 + 0.7 * maps.frontal), *settings.edge)
+    ridge = _rounded(maps.inside / width)
+    fringe = settings.fringe * _rounded(maps.inside / settings.edge[0]) + settings.fringe_slope * maps.inside
+    low = np.minimum(maps.thickness * ridge, fringe)
+    thickness = maps.thickness * ridge + maps.frontal * (low - maps.thickness * ridge)
+    outside = np.minimum(maps.inside, 0.0)
+    return np.maximum(maps.hull + np.maximum(thickness, 0.0) + 2 * outside, maps.skin - settings.dive)
+
+
+def _with_locks(maps: HairMaps, settings: HairSettings, generator: np.random.Generator) -> HairMaps:
+    """The maps with the relief and the uneven ends of locks, which run from the crown down and back."""
+    rows, columns = np.meshgrid(np.arange(maps.capsule.rows), np.arange(COLUMNS), indexing="ij")
+    swept = columns + LOCK_SWEEP * rows * np.sin(maps.capsule.azimuths)
+    relief = np.zeros(maps.capsule.shape)
+    for count in LOCKS:
+        drawn = generator.uniform(-1.0, 1.0, (maps.capsule.rows // LOCK_ROWS + 3, count))
+        at = [rows / LOCK_ROWS, np.mod(swept * (count / COLUMNS), count)]
+        relief += (0.5 - np.abs(map_coordinates(drawn, at, order=3, mode="grid-wrap"))) / len(LOCKS)  # creases
+    relief *= np.clip(rows / DOME_ROWS * 2, 0.0, 1.0)  # locks run together at the crown
+    height = np.minimum(settings.lock_share * maps.thickness, settings.lock_height)
+    return replace(
+        maps,
+        thickness=maps.thickness + 2 * height * relief,
+        inside=maps.inside + 2 * settings.lock_ends * (relief - 0.25),
+    )
+
+
+def _rounded(share: np.ndarray) -> np.ndarray:
+    """A quarter circle from 0 at 0 to 1 at 1 and beyond."""
+    return np.sqrt(1 - (1 - np.clip(share, 0.0, 1.0)) ** 2)
+
+
+def _over_the_ears(
+    maps: HairMaps, radius: np.ndarray, neutral: np.ndarray, posed: np.ndarray, ears: np.ndarray, view: HairView
+) -> np.ndarray:
+    """The radius, lifted so that ears which the photo shows as hair stay under it."""
+    row, column, distance = maps.capsule.locate(neutral[ears])
+    hair = at_pixels(view.hair, view.camera.project(posed[ears]), False)
+    hair &= maps.capsule.sample(maps.inside, row, column) > EAR_INSIDE
+    lift = np.zeros(maps.capsule.shape)
+    cells = (np.round(row[hair]).astype(int), np.round(column[hair]).astype(int) % COLUMNS)
+    np.maximum.at(lift, cells, distance[hair] + EAR_COVER)
+    gain = grey_dilation(np.maximum(lift - radius, 0.0), size=(7, 7), mode="wrap")
+    return radius + blurred(gain, 2.5)
+
+
+def _field(maps: HairMaps, radius: np.ndarray, view: HairView, settings: HairSettings) -> tuple[np.ndarray, np.ndarray]:
+    """The voxel field [X, Y, Z] metres, positive inside the hair, and its origin [3]."""
+    reach = maps.capsule.points(radius).reshape(-1, 3)
+    low = reach.min(axis=0) - 3 * settings.cell
+    size = np.ceil((reach.max(axis=0) + 3 * settings.cell - low) / settings.cell).astype(int)
+    axes = [low[axis] + settings.cell * np.arange(size[axis]) for axis in range(3)]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    row, column, distance = maps.capsule.locate(points)
+    field = maps.capsule.sample(radius, row, column) - distance
+    slope = np.sqrt(sum(part**2 for part in np.gradient(field, settings.cell)))
+    field = field / np.maximum(slope, 1.0)
+
+    pixels = view.camera.project(points)
+    depth = -view.camera.to_camera(points)[..., 2]
+    behind = np.clip((depth - at_pixels(view.depth, pixels, np.inf)) / HIDDEN - 0.5, 0.0, 1.0)
+    above = distance - maps.capsule.sample(maps.skin, row, column)
+    free = at_pixels(view.free_front, pixels, 1.0) + UNCARVED * np.clip(3 - above / UNCARVED, 0.0, 2.0)
+    free += behind * (at_pixels(view.free_behind, pixels, 1.0) - free)
+    return gaussian_filter(np.minimum(field, free), 0.5), low
+
+
+def _growth(maps: HairMaps, head: Head, settings: HairSettings) -> np.ndarray:
+    """Hair 0 to 1 on each head vertex: a soft hairline, and none outside the scalp."""
+    row, column, _ = maps.capsule.locate(head.vertices)
+    inside = maps.capsule.sample(maps.inside, row, column)
+    growth = np.clip(0.5 + inside / settings.edge[0], 0.0, 1.0) * head.scalp
+    on_skin = np.zeros(len(head.vertices), dtype=bool)
+    on_skin[np.unique(head.skin)] = True
+    on_skin[head.ears] = False
+    return np.where(on_skin, growth, 0.0)

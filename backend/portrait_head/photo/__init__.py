@@ -1,0 +1,1 @@
+"""Photo files, the faces in them, and what belongs to one head."""

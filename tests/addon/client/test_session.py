@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from addon.client import session as session_module
+from addon.client.backend import Backend
+from addon.client.errors import ClientError
+from addon.client.events import Event, Finished, ProgressMade, StageStarted, Warned
+from addon.client.session import Session, State, drain
+
+REQUEST = {"photos": ["portrait.jpg"]}
+
+
+def run(session: Session, job: Path, request: dict = REQUEST) -> tuple[Finished, list[Event]]:
+    events: list[Event] = []
+    return drain(session.generate(request, job), events.append, session.cancel), events
+
+
+def step_until(steps, reached) -> None:
+    """Step as the modal timer does until `reached()`."""
+    deadline = time.monotonic() + 20
+    while not reached():
+        assert time.monotonic() < deadline
+        next(steps)
+        time.sleep(0.01)
+
+
+def test_a_job_tells_its_stages_and_ends_with_its_result(open_session, tmp_path: Path):
+    session = open_session("well")
+    finished, events = run(session, tmp_path / "job")
+    assert finished == Finished(str(tmp_path / "job" / "asset"), str(tmp_path / "job" / "report.json"))
+    assert [type(event) for event in events] == [
+        StageStarted, ProgressMade, Warned, StageStarted, ProgressMade, Finished,
+    ]  # fmt: skip
+    assert session.state is State.READY
+    assert session.hello["device"] == "cpu"
+
+
+def test_the_worker_stays_for_the_next_job(open_session, tmp_path: Path):
+    session = open_session("well")
+    run(session, tmp_path / "one")
+    process = session._process
+    run(session, tmp_path / "two")
+    assert session._process is process
+
+
+def test_a_step_never_waits(open_session, tmp_path: Path):
+    steps = open_session("slow").generate(REQUEST, tmp_path / "job")
+    slowest = 0.0
+    for _ in range(100):
+        started = time.perf_counter()
+        next(steps)
+        slowest = max(slowest, time.perf_counter() - started)
+        time.sleep(0.005)
+    assert slowest < 0.2  # starting the process is the longest of them; a blocking read would take the whole job
+
+
+def test_what_the_backend_reports_reaches_the_user_and_it_can_go_on(open_session, tmp_path: Path):
+    session = open_session("well")
+    with pytest.raises(ClientError) as failure:
+        run(session, tmp_path / "bad", {"photos": ["bad.jpg"]})
+    assert (failure.value.kind, failure.value.message) == ("no_face", "No face was found.")
+    assert failure.value.hint == "Choose another photo."
+    assert session.state is State.READY
+    run(session, tmp_path / "good")
+
+
+def test_a_refused_request_is_told_with_its_reason(open_session, tmp_path: Path):
+    with pytest.raises(ClientError, match="seed is -1") as failure:
+        run(open_session("refuse"), tmp_path)
+    assert failure.value.kind == "bad_request"
+
+
+def test_garbage_between_the_messages_does_no_harm_and_is_kept(open_session, tmp_path: Path):
+    session = open_session("noisy")
+    _, events = run(session, tmp_path / "job")
+    assert Warned("in two pieces") in events
+    assert isinstance(events[-1], Finished)
+    assert "not a message" in session.log.read_text(encoding="utf-8")
+
+
+def test_a_crash_is_told_with_the_last_words(open_session, tmp_path: Path):
+    session = open_session("crash")
+    with pytest.raises(ClientError, match="it all went wrong here") as failure:
+        run(session, tmp_path)
+    assert failure.value.kind == "backend_died"
+    assert str(session.log) in failure.value.hint
+    assert session.state is State.FAILED
+
+
+def test_after_a_crash_the_next_job_starts_a_new_worker(open_session, tmp_path: Path):
+    session = open_session("crash")
+    for _ in range(2):
+        with pytest.raises(ClientError, match="went wrong"):
+            run(session, tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_killed_worker_is_explained(open_session, tmp_path: Path):
+    with pytest.raises(ClientError, match="memory") as failure:
+        run(open_session("killed"), tmp_path)
+    assert "smaller" in failure.value.hint
+
+
+def test_another_protocol_is_refused_with_both_numbers(open_session, tmp_path: Path):
+    with pytest.raises(ClientError, match=r"1\.2\.3.*protocol 0.*speaks 1") as failure:
+        run(open_session("old"), tmp_path)
+    assert failure.value.kind == "protocol"
+
+
+def test_a_backend_that_never_answers_is_given_up(open_session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(session_module, "HELLO_SECONDS", 0.5)
+    with pytest.raises(ClientError, match="did not answer"):
+        run(open_session("mute"), tmp_path)
+
+
+def test_a_command_that_does_not_exist_is_named(tmp_path: Path):
+    session = Session(Backend((str(tmp_path / "nothing"),), "test"), tmp_path / "log")
+    with pytest.raises(ClientError, match="nothing") as failure:
+        run(session, tmp_path)
+    assert failure.value.kind == "backend_missing"
+
+
+def test_a_python_without_the_backend_is_explained(tmp_path: Path):
+    session = Session(Backend((sys.executable, "-m", "portrait_head_that_is_not_there"), "test"), tmp_path / "log")
+    with pytest.raises(ClientError, match="no portrait_head in it") as failure:
+        run(session, tmp_path)
+    assert "pip install" in failure.value.hint
+
+
+def test_cancel_ends_the_job_soon_and_keeps_the_worker(open_session, tmp_path: Path):
+    session = open_session("slow")
+    steps = session.generate(REQUEST, tmp_path / "job")
+    step_until(steps, lambda: session.state is State.WORKING)
+    started = time.monotonic()
+    session.cancel()
+    with pytest.raises(ClientError) as failure:
+        step_until(steps, lambda: False)
+    assert failure.value.kind == "cancelled"
+    assert time.monotonic() - started < 1.0
+    assert session.state is State.READY
+
+
+def test_a_worker_that_ignores_cancel_is_ended(open_session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(session_module, "CANCEL_SECONDS", 0.3)
+    session = open_session("deaf")
+    steps = session.generate(REQUEST, tmp_path / "job")
+    step_until(steps, lambda: session.state is State.WORKING)
+    session.cancel()
+    with pytest.raises(ClientError) as failure:
+        step_until(steps, lambda: False)
+    assert failure.value.kind == "cancelled"
+    assert session.state is State.FAILED
+
+
+def test_cancel_while_the_backend_starts(open_session, tmp_path: Path):
+    session = open_session("mute")
+    steps = session.generate(REQUEST, tmp_path / "job")
+    next(steps)
+    session.cancel()
+    with pytest.raises(ClientError, match="cancelled"):
+        step_until(steps, lambda: False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_cancels_a_drained_job(open_session, tmp_path: Path):
+    session = open_session("slow")
+    before = signal.getsignal(signal.SIGINT)
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(ClientError) as failure:
+        run(session, tmp_path)
+    assert failure.value.kind == "cancelled"
+    assert session.state is State.READY, "the worker was asked, not killed by the same Ctrl-C"
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_one_head_at_a_time(open_session, tmp_path: Path):
+    session = open_session("slow")
+    steps = session.generate(REQUEST, tmp_path / "one")
+    next(steps)
+    with pytest.raises(ClientError, match="already"):
+        next(session.generate(REQUEST, tmp_path / "two"))
+    next(steps)
+
+
+def test_a_dropped_job_leaves_no_worker_behind(open_session, tmp_path: Path):
+    session = open_session("slow")
+    steps = session.generate(REQUEST, tmp_path / "job")
+    step_until(steps, lambda: session.state is State.WORKING)
+    process = session._process
+    steps.close()
+    assert process is not None
+    assert process.exit_status is not None
+    assert session.state is State.STOPPED

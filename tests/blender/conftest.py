@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the Blender tests share: a small asset, an empty file for each test, and a clean way out of the process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+# The helpers beside the tests are imported by their own names, whatever import mode pytest runs in.
+sys.path.insert(0, str(Path(__file__).parent))
+
+finished: list[int] = []
+
+
+@pytest.fixture(scope="session")
+def asset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The synthetic asset, with hair."""
+    from synthetic_asset import write_asset
+
+    return write_asset(tmp_path_factory.mktemp("asset"))
+
+
+@pytest.fixture
+def blender() -> ModuleType:
+    """bpy with an empty file."""
+    bpy = pytest.importorskip("bpy", reason="needs the bpy wheel")
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    return bpy
+
+
+@pytest.fixture(scope="session")
+def exported(asset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """head.blend, head.glb and head.fbx of the synthetic asset."""
+    bpy = pytest.importorskip("bpy", reason="needs the bpy wheel")
+    from addon.scene.export import export_head
+    from addon.scene.importer import import_head
+
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    return export_head(import_head(asset_folder), tmp_path_factory.mktemp("exported"))
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    finished.append(int(exitstatus))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """bpy 4.2 crashes and 4.5 may hang while Python shuts down after an export; the work is done by then."""
+    if "bpy" in sys.modules and finished:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(finished[0])

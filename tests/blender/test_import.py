@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A head asset in the scene: everything arrives, and nothing of the artist's changes."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import zlib
+from pathlib import Path
+from types import ModuleType
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from addon.scene.arkit import ARKIT_NAMES
+from addon.scene.asset import AssetError, read_asset
+
+
+def import_head(*arguments, **named):
+    from addon.scene.importer import import_head as function
+
+    return function(*arguments, **named)
+
+
+def coordinates(points) -> np.ndarray:
+    values = np.empty(len(points) * 3, dtype=np.float32)
+    points.foreach_get("co", values)
+    return values.reshape(-1, 3)
+
+
+def test_the_face_looks_along_minus_y_with_its_left_at_plus_x(blender: ModuleType, asset_folder: Path) -> None:
+    head = import_head(asset_folder)
+    asset = read_asset(asset_folder)
+    found, given = coordinates(head.head.data.vertices), asset.head.vertices
+    np.testing.assert_array_equal(found[:, 0], given[:, 0])  # the subject's left stays +X
+    np.testing.assert_array_equal(found[:, 1], -given[:, 2])  # the front (+Z) is -Y
+    np.testing.assert_array_equal(found[:, 2], given[:, 1])  # up (+Y) is Z
+    bones = head.armature.data.bones
+    assert bones["eye.L"].head_local.x > 0 > bones["eye.L"].head_local.y
+    assert bones["head"].tail_local.z > bones["head"].head_local.z
+
+
+def test_quads_triangles_and_uvs_are_kept(blender: ModuleType, asset_folder: Path) -> None:
+    asset = read_asset(asset_folder)
+    for item, arrays in zip(*_meshes(import_head(asset_folder), asset), strict=True):
+        mesh = item.data
+        wanted = [tuple(corner for corner in face if corner >= 0) for face in arrays.faces.tolist()]
+        assert [tuple(polygon.vertices) for polygon in mesh.polygons] == wanted
+        uvs = np.empty(len(mesh.loops) * 2, dtype=np.float32)
+        mesh.uv_layers.active.uv.foreach_get("vector", uvs)
+        np.testing.assert_array_equal(uvs.reshape(-1, 2), arrays.uvs[arrays.faces >= 0])
+        names = [mesh.materials[polygon.material_index].name for polygon in mesh.polygons]
+        assert names == [f"Sample {asset.materials[index].name}" for index in arrays.material]
+        assert all(polygon.use_smooth for polygon in mesh.polygons)
+        assert all(polygon.normal.length > 0.5 for polygon in mesh.polygons)
+
+
+def _meshes(head, asset):
+    return (head.head, head.hair), (asset.head, asset.hair)
+
+
+def test_52_keys_in_order_at_zero(blender: ModuleType, asset_folder: Path) -> None:
+    head = import_head(asset_folder)
+    asset = read_asset(asset_folder)
+    keys = head.head.data.shape_keys
+    assert keys.use_relative
+    assert [key.name for key in keys.key_blocks] == ["Basis", *ARKIT_NAMES]
+    assert {key.value for key in keys.key_blocks} == {0.0}
+    assert {(key.slider_min, key.slider_max) for key in keys.key_blocks[1:]} == {(0.0, 1.0)}
+    rest = coordinates(keys.key_blocks[0].data)
+    assert asset.head.shape_keys is not None
+    for key, offsets in zip(keys.key_blocks[1:], asset.head.shape_keys, strict=True):
+        moved = coordinates(key.data) - rest
+        np.testing.assert_allclose(moved, offsets[:, [0, 2, 1]] * [1, -1, 1], atol=1e-7)
+
+
+def test_the_head_at_rest_is_the_neutral_head(blender: ModuleType, asset_folder: Path) -> None:
+    head = import_head(asset_folder)
+    evaluated = head.head.evaluated_get(blender.context.evaluated_depsgraph_get()).to_mesh()
+    np.testing.assert_allclose(coordinates(evaluated.vertices), coordinates(head.head.data.vertices), atol=1e-6)
+
+
+def test_weights_are_the_asset_s_and_at_most_four(blender: ModuleType, asset_folder: Path) -> None:
+    asset = read_asset(asset_folder)
+    for item, arrays in zip(*_meshes(import_head(asset_folder), asset), strict=True):
+        names = [group.name for group in item.vertex_groups]
+        assert names == [bone.name for bone in asset.bones]
+        found = np.zeros((len(item.data.vertices), len(names)))
+        for vertex in item.data.vertices:
+            assert 0 < len(vertex.groups) <= 4
+            for group in vertex.groups:
+                found[vertex.index, group.group] = group.weight
+        wanted = np.zeros_like(found)
+        np.add.at(wanted, (np.arange(len(wanted))[:, None], arrays.joints), arrays.weights)
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_bones_move_the_head(blender: ModuleType, asset_folder: Path) -> None:
+    head = import_head(asset_folder)
+    eye = head.armature.pose.bones["eye.L"]
+    eye.rotation_mode = "XYZ"
+    eye.rotation_euler.x = 0.3
+    blender.context.view_layer.update()
+    evaluated = head.head.evaluated_get(blender.context.evaluated_depsgraph_get()).to_mesh()
+    moved = np.linalg.norm(coordinates(evaluated.vertices) - coordinates(head.head.data.vertices), axis=1) > 1e-5
+    near = np.linalg.norm(coordinates(head.head.data.vertices) - [0.032, -0.075, 0.03], axis=1) < 0.0135
+    assert moved.sum() > 50
+    assert not moved[~near].any()
+
+
+def test_bones_bend_about_x_whichever_way_they_point(blender: ModuleType, asset_folder: Path) -> None:
+    for bone in import_head(asset_folder).armature.data.bones:
+        assert abs(bone.matrix_local.col[0].x) == pytest.approx(1, abs=1e-5)
+
+
+def test_materials(blender: ModuleType, asset_folder: Path) -> None:
+    head = import_head(asset_folder)
+    shaders = {}
+    for slot in (*head.head.material_slots, *head.hair.material_slots):
+        nodes = slot.material.node_tree.nodes
+        shaders[slot.material.name] = next(node for node in nodes if node.type == "BSDF_PRINCIPLED")
+        image = next(node.image for node in nodes if node.type == "TEX_IMAGE")
+        assert image.packed_file is not None
+        assert image.colorspace_settings.name == "sRGB"
+        assert str(asset_folder) not in image.filepath
+    assert list(shaders) == ["Sample skin", "Sample eyes", "Sample lashes", "Sample hair"]
+    skin, eyes, lashes, hair = (shader.inputs for shader in shaders.values())
+    assert skin["Roughness"].default_value == pytest.approx(0.5)
+    assert skin["Subsurface Weight"].default_value == pytest.approx(0.1)
+    assert not skin["Alpha"].is_linked
+    assert lashes["Alpha"].is_linked
+    assert hair["Alpha"].is_linked
+    assert lashes["Specular IOR Level"].default_value == pytest.approx(0.3)
+    assert eyes["Coat Weight"].default_value == 1.0
+
+
+@pytest.mark.parametrize("mode", ["EDIT", "SCULPT", "OBJECT"])
+def test_nothing_of_the_artist_changes(blender: ModuleType, asset_folder: Path, mode: str) -> None:
+    from scene_state import describe, make_busy_scene
+
+    make_busy_scene()
+    blender.ops.object.mode_set(mode=mode)
+    before = describe()
+    first, second = import_head(asset_folder), import_head(asset_folder)
+    assert [first.collection.name, second.collection.name] == ["Sample.001", "Sample.002"]
+    after = describe()
+    for key, value in before.items():
+        if isinstance(value, dict):
+            kept = {name: users for name, users in after[key].items() if name in value}
+            assert kept == value, key
+        elif key == "images":
+            assert set(value) < set(after[key])
+        else:
+            assert after[key] == value, key
+
+
+def test_a_given_name_and_collection_are_used(blender: ModuleType, asset_folder: Path) -> None:
+    people = blender.data.collections.new("People")
+    blender.context.scene.collection.children.link(people)
+    head = import_head(asset_folder, "Zoë Ångström", people)
+    assert list(people.children) == [head.collection]
+    assert head.head.name == "Zoë Ångström"
+
+
+def test_an_asset_without_hair(blender: ModuleType, tmp_path: Path) -> None:
+    from synthetic_asset import write_asset
+
+    head = import_head(write_asset(tmp_path / "bald", hair=False))
+    assert head.hair is None
+    assert "Sample hair" not in blender.data.materials
+    assert len(head.collection.objects) == 2
+
+
+def test_one_undo_step(blender: ModuleType, asset_folder: Path) -> None:
+    class ImportTest(blender.types.Operator):
+        bl_idname = "wm.portrait_head_import_test"
+        bl_label = "Import"
+        bl_options: ClassVar[set[str]] = {"REGISTER", "UNDO"}
+
+        def execute(self, context):
+            import_head(asset_folder)
+            return {"FINISHED"}
+
+    blender.utils.register_class(ImportTest)
+    try:
+        blender.ops.ed.undo_push(message="before")
+        blender.ops.wm.portrait_head_import_test("EXEC_DEFAULT", True)
+        assert "Sample" in blender.data.objects
+        blender.ops.ed.undo()
+        assert not blender.data.objects
+        assert not blender.data.collections
+        blender.ops.ed.redo()
+        assert len(blender.data.objects["Sample"].data.shape_keys.key_blocks) == 53
+    finally:
+        blender.utils.unregister_class(ImportTest)
+
+
+def test_a_head_is_found_again_in_a_saved_file(blender: ModuleType, asset_folder: Path, tmp_path: Path) -> None:
+    from addon.scene.importer import head_of
+
+    import_head(asset_folder)
+    path = str(tmp_path / "saved.blend")
+    blender.ops.wm.save_as_mainfile(filepath=path)
+    blender.ops.wm.open_mainfile(filepath=path)
+    found = head_of(blender.data.objects["Sample Hair"])
+    assert found is not None
+    assert (found.head.name, found.hair.name, found.armature.name) == ("Sample", "Sample Hair", "Sample Rig")
+    blender.ops.mesh.primitive_cube_add()
+    assert head_of(blender.context.object) is None
+
+
+def spoil_png(path: Path) -> None:
+    """A picture whole from outside, with nothing that could be decoded inside."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 8, 8, 77, 99, 9, 9, 9)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IEND", b""))
+
+
+def double_faces(folder: Path) -> None:
+    with np.load(folder / "arrays.npz") as archive:
+        arrays = dict(archive)
+    arrays["hair/faces"][1] = arrays["hair/faces"][0]
+    np.savez(folder / "arrays.npz", **arrays)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda folder: spoil_png(folder / "hair.png"), double_faces, lambda folder: (folder / "hair.png").unlink()],
+    ids=["texture that Blender cannot read", "face twice", "no texture"],
+)
+def test_a_failed_import_leaves_nothing(blender: ModuleType, asset_folder: Path, tmp_path: Path, damage) -> None:
+    from scene_state import describe, make_busy_scene
+
+    folder = tmp_path / "asset"
+    shutil.copytree(asset_folder, folder)
+    damage(folder)
+    make_busy_scene()
+    before = describe()
+    with pytest.raises(AssetError):
+        import_head(folder)
+    assert describe() == before
