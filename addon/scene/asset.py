@@ -86,6 +86,32 @@ class MeshArrays:
 
 
 @dataclass(frozen=True)
+class PhotoCamera:
+    """The pinhole camera of a picture.
+
+    Attributes:
+        rotation: [3, 3] from head space to camera space (x right, y up, z to the viewer).
+        translation: [3] metres, camera space.
+        focal: focal length in pixels.
+        centre: [2] principal point in pixels, from the top left corner.
+        width: of the picture in pixels.
+        height: of the picture in pixels.
+    """
+
+    rotation: np.ndarray
+    translation: np.ndarray
+    focal: float
+    centre: np.ndarray
+    width: int
+    height: int
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Pixels [..., 2] of points [..., 3] in backend axes."""
+        local = points @ self.rotation.T + self.translation
+        return self.centre + self.focal * local[..., :2] / -local[..., 2:] * [1.0, -1.0]
+
+
+@dataclass(frozen=True)
 class PhotoPose:
     """How the subject looked in the photo.
 
@@ -95,8 +121,7 @@ class PhotoPose:
         pitch: degrees, positive up.
         roll: degrees, positive towards the subject's left shoulder.
         crop: the picture of the photo that the pose belongs to.
-        camera: the pinhole camera of that picture where it is known: rotation [3, 3] and translation [3] from head to
-            camera space (x right, y up, z to the viewer), focal length and centre [2] in pixels, width and height.
+        camera: the camera of that picture where it is known.
     """
 
     expression: dict[str, float]
@@ -104,7 +129,7 @@ class PhotoPose:
     pitch: float
     roll: float
     crop: Path
-    camera: dict | None
+    camera: PhotoCamera | None
 
 
 @dataclass(frozen=True)
@@ -310,5 +335,18 @@ def _photo_pose(folder: Path, entry: dict) -> PhotoPose:
         pitch=float(entry["pitch"]),
         roll=float(entry["roll"]),
         crop=_texture(folder, entry["picture"]),
-        camera=entry.get("camera"),
+        camera=_camera(folder, entry["camera"]) if entry.get("camera") else None,
     )
+
+
+def _camera(folder: Path, entry: dict) -> PhotoCamera:
+    rotation, translation, centre = (
+        np.array(entry[key], dtype=np.float64) for key in ("rotation", "translation", "centre")
+    )
+    camera = PhotoCamera(
+        rotation, translation, float(entry["focal"]), centre, int(entry["width"]), int(entry["height"])
+    )
+    turns = rotation.shape == (3, 3) and np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
+    if not turns or translation.shape != (3,) or centre.shape != (2,) or min(camera.width, camera.height) < 1:
+        raise AssetError(f"The camera of photo_pose in {folder} is no camera. {REGENERATE}")
+    return camera

@@ -27,6 +27,8 @@ def main(source: str, target: str) -> None:
     bpy.ops.wm.open_mainfile(filepath=source, load_ui=False)
     camera = bpy.context.scene.camera
     pivot = camera.parent
+    for item in bpy.context.scene.objects:
+        item.select_set(False)
     for screen in bpy.data.screens:
         for space in (space for area in screen.areas for space in area.spaces if space.type == "VIEW_3D"):
             view = space.region_3d
@@ -35,7 +37,8 @@ def main(source: str, target: str) -> None:
             space.lens = camera.data.lens
             space.clip_start = 0.01
             space.shading.type = "MATERIAL"
-            space.overlay.show_extras = False
+            overlay = space.overlay
+            overlay.show_extras = overlay.show_relationship_lines = overlay.show_cursor = False
     bpy.ops.wm.save_as_mainfile(filepath=target, compress=True, relative_remap=False)
 
 

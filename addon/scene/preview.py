@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
 from math import radians
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from . import compat, created, sheet
-from .asset import PhotoPose
+from .asset import PhotoCamera, PhotoPose
 from .axes import to_blender
 from .importer import ImportedHead
 from .staging import StagedHead, staged
@@ -26,6 +27,8 @@ NOISE = 0.1
 """Where Cycles stops before that, mostly on the backdrop; together they take a third of the time of 24 full samples."""
 BOUNCES = 3
 COLUMNS = 4
+PHOTO_MARGIN = 1.1
+"""How much wider than the head the photo's tile is."""
 LABEL_HEIGHT = 0.05
 """Of a tile."""
 WITHOUT_DENOISER = 4
@@ -94,13 +97,16 @@ def _contact_sheet(
     backdrop = _srgb(BACKDROP)
     with tempfile.TemporaryDirectory(prefix=".preview-", dir=output.parent) as folder, staged(head) as copy:
         scratch = Path(folder)
+        picture = _picture(photo)
+        if photo_pose.camera is not None:
+            picture, photo_pose = _around_head(picture, photo_pose, copy.bounds(), backdrop)
         pictures = _Renders(copy, build_studio(copy.scene, *copy.bounds()), scratch, size)
         posed = pictures.photo(photo_pose)
         front, *turned = (pictures.view(view) for view in (View("0°"), *TURNS))
         expressions = [pictures.view(view) for view in EXPRESSIONS]
         pictures.make_clay()
         shape = pictures.view(SHAPE)
-        tiles = [_picture(photo), posed, front, shape, *turned, *expressions]
+        tiles = [picture, posed, front, shape, *turned, *expressions]
         labels = ["photo", "photo pose", "0°", SHAPE.label, *(view.label for view in (*TURNS, *EXPRESSIONS))]
         result = sheet.grid([sheet.fit(tile, size, backdrop) for tile in tiles], COLUMNS)
         ink = _render_labels(labels, result.shape, size, scratch)
@@ -136,9 +142,9 @@ class _Renders:
         pivot.rotation_euler = (AXES @ rotation.transposed() @ AXES.transposed()).to_euler()
         if pose.camera is None:
             return _render(scene, self.scratch)
-        camera = _photo_camera(pose.camera, rotation, scene)
+        camera = _photo_camera(pose.camera, scene)
         usual, scene.camera = scene.camera, camera
-        sides = pose.camera["width"], pose.camera["height"]
+        sides = pose.camera.width, pose.camera.height
         scene.render.resolution_x, scene.render.resolution_y = (
             max(1, round(side * self.size / max(sides))) for side in sides
         )
@@ -165,28 +171,52 @@ class _Renders:
 def _rotation(pose: PhotoPose) -> Matrix:
     """Head space to camera space, backend axes."""
     if pose.camera is not None:
-        return Matrix([list(map(float, row)) for row in pose.camera["rotation"]])
+        return Matrix(pose.camera.rotation.tolist())
     turns = ((-pose.roll, "Z"), (-pose.pitch, "X"), (pose.yaw, "Y"))
     roll, pitch, yaw = (Matrix.Rotation(radians(angle), 3, axis) for angle, axis in turns)
     return roll @ pitch @ yaw
 
 
-def _photo_camera(pinhole: Mapping, rotation: Matrix, scene: bpy.types.Scene) -> bpy.types.Object:
+def _around_head(
+    picture: np.ndarray, pose: PhotoPose, bounds: tuple[np.ndarray, np.ndarray], backdrop: float
+) -> tuple[np.ndarray, PhotoPose]:
+    """The square of the photo around the head, and the pose whose camera saw just that, so that the two line up.
+
+    Args:
+        picture: [H, W, 3], what the camera of `pose` saw.
+        pose: with a camera.
+        bounds: of the head, Blender axes.
+        backdrop: grey for what lies outside the picture.
+    """
+    assert pose.camera is not None
+    corners = np.array(list(product(*zip(*bounds, strict=True)))) @ np.array(AXES)
+    pixels = pose.camera.project(corners)
+    low, high = pixels.min(axis=0), pixels.max(axis=0)
+    side = max(8, round(float((high - low).max()) * PHOTO_MARGIN))
+    left, top = np.round((low + high - side) / 2).astype(int).tolist()
+
+    square = np.full((side, side, 3), backdrop, dtype=np.float32)
+    height, width = picture.shape[:2]
+    rows, columns = (slice(max(first, 0), min(first + side, last)) for first, last in ((top, height), (left, width)))
+    part = picture[rows, columns]
+    square[rows.start - top :, columns.start - left :][: part.shape[0], : part.shape[1]] = part
+    framed = replace(pose.camera, centre=pose.camera.centre - [left, top], width=side, height=side)
+    return square, replace(pose, camera=framed)
+
+
+def _photo_camera(pinhole: PhotoCamera, scene: bpy.types.Scene) -> bpy.types.Object:
     """A camera that sees what the pinhole camera of the photo saw. Its axes are those of Blender's cameras."""
-    width, height, focal = (float(pinhole[key]) for key in ("width", "height", "focal"))
-    longer = max(width, height)
+    longer = max(pinhole.width, pinhole.height)
     data = bpy.data.cameras.new("Photo")
     data.sensor_fit = "AUTO"
     data.sensor_width = SENSOR
-    data.lens = focal / longer * SENSOR
-    data.shift_x = (width / 2 - float(pinhole["centre"][0])) / longer
-    data.shift_y = (float(pinhole["centre"][1]) - height / 2) / longer
+    data.lens = pinhole.focal / longer * SENSOR
+    data.shift_x = (pinhole.width / 2 - pinhole.centre[0]) / longer
+    data.shift_y = (pinhole.centre[1] - pinhole.height / 2) / longer
     data.clip_start, data.clip_end = 0.01, 100.0
     camera = bpy.data.objects.new("Photo", data)
-    back = AXES @ rotation.transposed()
-    camera.matrix_world = Matrix.LocRotScale(
-        back @ -Vector([float(value) for value in pinhole["translation"]]), back.to_quaternion(), None
-    )
+    back = AXES @ Matrix(pinhole.rotation.T.tolist())
+    camera.matrix_world = Matrix.LocRotScale(back @ -Vector(pinhole.translation), back.to_quaternion(), None)
     scene.collection.objects.link(camera)
     return camera
 

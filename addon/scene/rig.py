@@ -36,7 +36,6 @@ def build_armature(bones: Sequence[Bone], name: str, collection: bpy.types.Colle
     finally:
         bpy.data.scenes.remove(scene)
     armature.data.display_type = "STICK"
-    armature.show_in_front = True
     collection.objects.link(armature)
     return armature
 

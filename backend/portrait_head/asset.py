@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from portrait_head.head_model.arkit import ARKIT_NAMES
+from portrait_head.rendering.camera import PinholeCamera
 
 FORMAT = 1
 PNG_COMPRESSION = 3  # of 9: a 2048 texture in a third of a second, 10 % larger than at 9
@@ -81,7 +82,7 @@ class RigBone:
 
 @dataclass(frozen=True)
 class PhotoPose:
-    """How the person looked in the photo: the picture, ARKit weights by name, and the head's turn in degrees.
+    """How the person looked in the photo: the picture, ARKit weights by name, the head's turn in degrees, the camera.
 
     Positive yaw turns the face to the subject's left, positive pitch looks up, positive roll tilts to the subject's
     left shoulder.
@@ -92,6 +93,7 @@ class PhotoPose:
     yaw: float
     pitch: float
     roll: float
+    camera: PinholeCamera
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,14 @@ def write_asset(folder: Path, asset: HeadAsset) -> None:
             "yaw": pose.yaw,
             "pitch": pose.pitch,
             "roll": pose.roll,
+            "camera": {
+                "rotation": pose.camera.rotation.tolist(),
+                "translation": pose.camera.translation.tolist(),
+                "focal": pose.camera.focal,
+                "centre": pose.camera.centre.tolist(),
+                "width": pose.camera.width,
+                "height": pose.camera.height,
+            },
         },
         "provenance": {"photo": asset.photo, "licences": asset.licences},
         "lods": [],
@@ -170,7 +180,17 @@ def read_asset(folder: Path, kind: type[HeadAsset] = HeadAsset) -> HeadAsset:
         for material in description["materials"]
     )
     bones = tuple(RigBone(b["name"], b["parent"], tuple(b["head"]), tuple(b["tail"])) for b in description["rig"]["bones"])
-    pose = PhotoPose(**{**description["photo_pose"], "picture": _read_png(folder / "photo.png")})
+    camera = {
+        name: np.array(value) if isinstance(value, list) else value
+        for name, value in description["photo_pose"]["camera"].items()
+    }
+    pose = PhotoPose(
+        **{
+            **description["photo_pose"],
+            "picture": _read_png(folder / "photo.png"),
+            "camera": PinholeCamera(**camera),
+        }
+    )
     return kind(
         name=description["name"],
         meshes=tuple(meshes),

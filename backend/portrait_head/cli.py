@@ -71,6 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     known.add_argument("--output", type=Path, required=True)
     known.add_argument("--seed", type=int, default=0)
     known.set_defaults(command=_evaluate_known_shapes)
+    likeness = measures.add_parser("likeness", help="ask an independent face network whether it knows the person again")
+    likeness.add_argument("photos", nargs="+", help="photos; every face in them is made; sample is the sample portrait")
+    likeness.add_argument("--output", type=Path, required=True)
+    likeness.set_defaults(command=_evaluate_likeness)
     return parser
 
 
@@ -116,6 +120,13 @@ def _evaluate_known_shapes(options: argparse.Namespace) -> int:
 
     result = evaluate_known_shapes(options.data, options.people, options.output, options.seed)
     print(json.dumps({key: result[key] for key in ("people", "face_mm", "shape_rank1")}, indent=1))
+    return 0
+
+
+def _evaluate_likeness(options: argparse.Namespace) -> int:
+    from portrait_head.evaluation.likeness_table import evaluate_likeness
+
+    print(json.dumps(evaluate_likeness(tuple(options.photos), options.output), indent=1))
     return 0
 
 

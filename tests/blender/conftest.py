@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -41,6 +42,44 @@ def exported(asset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> di
 
     bpy.ops.wm.read_factory_settings(use_empty=True)
     return export_head(import_head(asset_folder), tmp_path_factory.mktemp("exported"))
+
+
+@pytest.fixture(scope="session")
+def real_asset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The asset that the backend makes of the sample portrait.
+
+    PORTRAIT_HEAD_ASSET names one that is there already.
+    """
+    if named := os.environ.get("PORTRAIT_HEAD_ASSET"):
+        return Path(named)
+    pytest.importorskip("mediapipe", reason="needs the backend's packages")
+    job = tmp_path_factory.mktemp("real") / "job"
+    done = subprocess.run(
+        [sys.executable, "-m", "portrait_head", "generate", "--sample", "--texture-size", "1024", "--output", str(job)],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "backend")},
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return job / "asset"
+
+
+@pytest.fixture(scope="session", params=["synthetic", "sample portrait"])
+def each_asset_folder(request: pytest.FixtureRequest) -> Path:
+    """The synthetic asset, then the real one."""
+    return request.getfixturevalue("asset_folder" if request.param == "synthetic" else "real_asset_folder")
+
+
+@pytest.fixture(scope="session")
+def each_glb(each_asset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """head.glb of each asset."""
+    bpy = pytest.importorskip("bpy", reason="needs the bpy wheel")
+    from addon.scene.export import export_head
+    from addon.scene.importer import import_head
+
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    return export_head(import_head(each_asset_folder), tmp_path_factory.mktemp("glb"), ("glb",))["glb"]
 
 
 def pytest_sessionfinish(exitstatus: int) -> None:

@@ -10,6 +10,7 @@ import json
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -169,10 +170,10 @@ def write_asset(folder: Path, hair: bool = True) -> Path:
             "hair/joints": np.tile([2, 0, 0, 0], (len(used), 1)),
             "hair/weights": np.tile([1.0, 0, 0, 0], (len(used), 1)),
         }
-    np.savez(
-        folder / "arrays.npz",
-        **{name: array.astype(np.float32 if array.dtype.kind == "f" else np.int32) for name, array in saved.items()},
-    )
+    stored: dict[str, Any] = {
+        name: array.astype(np.float32 if array.dtype.kind == "f" else np.int32) for name, array in saved.items()
+    }
+    np.savez(folder / "arrays.npz", **stored)
     looks = (
         ("skin", "opaque", 0.5, 0.1, 0.5),
         ("eyes", "opaque", 0.2, 0.0, 0.5),

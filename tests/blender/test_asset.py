@@ -81,6 +81,22 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "no rig": (described(lambda d: d.pop("rig")), "incomplete"),
     "no pose": (described(lambda d: d.pop("photo_pose")), "incomplete"),
     "pose is text": (described(lambda d: d["photo_pose"].update(yaw="left")), "incomplete"),
+    "no camera": (
+        described(
+            lambda d: d["photo_pose"].update(
+                camera={
+                    "rotation": [[1, 0, 0]] * 3,
+                    "translation": [0, 0, -1],
+                    "centre": [1, 1],
+                    "focal": 9,
+                    "width": 2,
+                    "height": 2,
+                }
+            )
+        ),
+        "is no camera",
+    ),
+    "half a camera": (described(lambda d: d["photo_pose"].update(camera={"focal": 9})), "incomplete"),
     "unknown key in pose": (described(lambda d: d["photo_pose"]["expression"].update(grin=1)), "grin"),
     "centimetres": (described(lambda d: d.update(units="cm")), "'cm'"),
     "key order": (described(lambda d: d["shape_keys"].reverse()), "52 ARKit names"),

@@ -209,6 +209,7 @@ def test_a_failed_export_leaves_files_and_scene_alone(blender: ModuleType, asset
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "head.glb").write_bytes(b"older export")
+    assert head.hair is not None
     head.head.data.materials.clear()
     head.hair.data.materials.clear()  # so that there is no texture to embed
     before = describe()

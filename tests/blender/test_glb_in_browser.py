@@ -51,8 +51,8 @@ class Session:
 
 
 @pytest.fixture(scope="module")
-def session(exported: dict[str, Path], asset_folder: Path) -> Session:
-    asset = read_asset(asset_folder)
+def session(each_glb: Path, each_asset_folder: Path) -> Session:
+    asset = read_asset(each_asset_folder)
     low, high = asset.head.vertices.min(axis=0), asset.head.vertices.max(axis=0)
     metres, middle = float((high - low).max() * 1.1), (low + high) / 2
     wishes = {
@@ -62,7 +62,7 @@ def session(exported: dict[str, Path], asset_folder: Path) -> Session:
         "looks": {"rest": {}, "again": {}, **{key: {key: 1.0} for key in KEYS}},
     }
     told = run_node(
-        "shoot.mjs", str(exported["glb"]), json.dumps(wishes), packages=("three", "playwright-core"), chromium=True
+        "shoot.mjs", str(each_glb), json.dumps(wishes), packages=("three", "playwright-core"), chromium=True
     )
     # Software rendering remarks that reading pixels is slow.
     assert not [line for line in told["complaints"] if "GPU stall" not in line]

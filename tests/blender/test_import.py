@@ -8,13 +8,13 @@ import struct
 import zlib
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from addon.scene.arkit import ARKIT_NAMES
-from addon.scene.asset import AssetError, read_asset
+from addon.scene.asset import AssetError, HeadAsset, MeshArrays, read_asset
 
 
 def import_head(*arguments, **named):
@@ -43,7 +43,7 @@ def test_the_face_looks_along_minus_y_with_its_left_at_plus_x(blender: ModuleTyp
 
 def test_quads_triangles_and_uvs_are_kept(blender: ModuleType, asset_folder: Path) -> None:
     asset = read_asset(asset_folder)
-    for item, arrays in zip(*_meshes(import_head(asset_folder), asset), strict=True):
+    for item, arrays in meshes(import_head(asset_folder), asset):
         mesh = item.data
         wanted = [tuple(corner for corner in face if corner >= 0) for face in arrays.faces.tolist()]
         assert [tuple(polygon.vertices) for polygon in mesh.polygons] == wanted
@@ -56,8 +56,10 @@ def test_quads_triangles_and_uvs_are_kept(blender: ModuleType, asset_folder: Pat
         assert all(polygon.normal.length > 0.5 for polygon in mesh.polygons)
 
 
-def _meshes(head, asset):
-    return (head.head, head.hair), (asset.head, asset.hair)
+def meshes(head, asset: HeadAsset) -> list[tuple[Any, MeshArrays]]:
+    """Head and hair: each object in Blender with the arrays it was made from."""
+    assert asset.hair is not None
+    return [(head.head, asset.head), (head.hair, asset.hair)]
 
 
 def test_52_keys_in_order_at_zero(blender: ModuleType, asset_folder: Path) -> None:
@@ -83,7 +85,7 @@ def test_the_head_at_rest_is_the_neutral_head(blender: ModuleType, asset_folder:
 
 def test_weights_are_the_asset_s_and_at_most_four(blender: ModuleType, asset_folder: Path) -> None:
     asset = read_asset(asset_folder)
-    for item, arrays in zip(*_meshes(import_head(asset_folder), asset), strict=True):
+    for item, arrays in meshes(import_head(asset_folder), asset):
         names = [group.name for group in item.vertex_groups]
         assert names == [bone.name for bone in asset.bones]
         found = np.zeros((len(item.data.vertices), len(names)))
@@ -116,6 +118,7 @@ def test_bones_bend_about_x_whichever_way_they_point(blender: ModuleType, asset_
 
 def test_materials(blender: ModuleType, asset_folder: Path) -> None:
     head = import_head(asset_folder)
+    assert head.hair is not None
     shaders = {}
     for slot in (*head.head.material_slots, *head.hair.material_slots):
         nodes = slot.material.node_tree.nodes
@@ -205,6 +208,7 @@ def test_a_head_is_found_again_in_a_saved_file(blender: ModuleType, asset_folder
     blender.ops.wm.open_mainfile(filepath=path)
     found = head_of(blender.data.objects["Sample Hair"])
     assert found is not None
+    assert found.hair is not None
     assert (found.head.name, found.hair.name, found.armature.name) == ("Sample", "Sample Hair", "Sample Rig")
     blender.ops.mesh.primitive_cube_add()
     assert head_of(blender.context.object) is None

@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from addon.scene.asset import read_asset
+from addon.scene.asset import PhotoCamera, read_asset
 
 pytest.importorskip("bpy", reason="needs the bpy wheel")
 
@@ -88,9 +88,7 @@ def test_the_shape_has_no_colour(tiles: dict[str, np.ndarray]) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(200, 200), (300, 200), (180, 260)])
-def test_the_photo_s_camera_sees_what_the_pinhole_saw(
-    blender: ModuleType, asset_folder: Path, width: int, height: int
-) -> None:
+def test_the_photo_s_camera_sees_what_the_pinhole_saw(blender: ModuleType, width: int, height: int) -> None:
     from bpy_extras.object_utils import world_to_camera_view
     from mathutils import Matrix, Vector
 
@@ -98,24 +96,35 @@ def test_the_photo_s_camera_sees_what_the_pinhole_saw(
     rotation = np.array(Matrix.Rotation(0.1, 3, "Z") @ Matrix.Rotation(-0.2, 3, "X") @ Matrix.Rotation(angle, 3, "Y"))
     translation = np.array([0.03, -0.02, -0.9])
     focal, centre = 431.0, np.array([width * 0.47, height * 0.55])
-    pinhole = {
-        "rotation": rotation.tolist(),
-        "translation": translation.tolist(),
-        "focal": focal,
-        "centre": centre.tolist(),
-        "width": width,
-        "height": height,
-    }
-    pose = replace(read_asset(asset_folder).photo_pose, camera=pinhole)
+    pinhole = PhotoCamera(rotation, translation, focal, centre, width, height)
     scene = blender.context.scene
     scene.render.resolution_x, scene.render.resolution_y = width, height
-    camera = preview._photo_camera(pinhole, preview._rotation(pose), scene)
+    camera = preview._photo_camera(pinhole, scene)
     blender.context.view_layer.update()
     for point in np.array([[0, 0, 0], [0.05, 0.1, 0.08], [-0.07, -0.1, 0.02]]):
         x, y, z = rotation @ point + translation
         pixel = centre + focal / -z * np.array([x, -y])
         seen = world_to_camera_view(scene, camera, Vector((point[0], -point[2], point[1])))
         assert (seen.x * width, (1 - seen.y) * height) == pytest.approx(tuple(pixel), abs=0.02)
+
+
+def test_photo_and_head_are_cut_out_alike(asset_folder: Path) -> None:
+    pinhole = PhotoCamera(np.eye(3), np.array([0.0, 0.05, -1.0]), 500.0, np.array([150.0, 100.0]), 300, 200)
+    photo = np.random.default_rng(3).random((200, 300, 3)).astype(np.float32)
+    pose = replace(read_asset(asset_folder).photo_pose, camera=pinhole)
+    bounds = np.array([-0.08, -0.1, -0.12]), np.array([0.08, 0.1, 0.12])
+    square, framed = preview._around_head(photo, pose, bounds, 0.25)
+    assert framed.camera is not None
+    side = framed.camera.width
+    assert square.shape == (side, side, 3)
+    left, top = pinhole.centre - framed.camera.centre
+    assert top < 0 < left  # the head sticks out of this photo at the top
+    for row, column in ((0, 100), (50, 150), (120, 200)):
+        np.testing.assert_array_equal(square[int(row - top), int(column - left)], photo[row, column])
+    np.testing.assert_array_equal(square[0], 0.25)
+    # All of the head is inside, and fills most of it.
+    chin = (np.array([0.0, -0.12, 0.0]) + pinhole.translation)[1]
+    assert 0.9 * side < framed.camera.centre[1] - 500.0 * chin / 0.9 < side
 
 
 def test_angles_alone_turn_the_head_as_said(asset_folder: Path) -> None:

@@ -10,10 +10,11 @@ class LandmarkConfig:
     """The fit to MediaPipe's landmarks. Lengths in the image are fractions of the inter-ocular distance."""
 
     iterations: int = 12  # Gauss-Newton steps; the cost is flat to 1e-4 after eight
-    noise_floor: float = 0.015  # landmark noise of a photo that the table's spread does not know about
-    weight: float = 0.10  # of all landmarks: their errors go together, 478 of them tell about as much as 50 free ones
+    noise_floor: float = 0.012  # noise of each landmark in a photo, beside what the renders showed
+    weight: float = 0.7  # of all landmarks: photos are harder than the renders that their errors come from
     outlier: float = 3.0  # residuals beyond so many standard deviations lose their pull
-    depth_noise: float = 0.25  # of MediaPipe's own depth, which is a guess about people in general
+    depth_noise: float = 0.10  # of MediaPipe's own depth, which is a guess about people in general
+    depth_count: float = 10.0  # all depths together tell about as much as so many free ones
     oval_slide: float = 0.30  # more noise of the oval at a yaw of 90 degrees: it follows the outline there
     curvature_mean: float = 0.8  # 1 / camera distance, 1/m: portraits are taken from 0.6 to 3 m
     curvature_sigma: float = 0.3

@@ -85,7 +85,7 @@ def advance(
 
 
 class LandmarkTerm:
-    """Half the weighted squared landmark errors, in standard deviations."""
+    """Half the squared landmark errors, weighed by how landmarks err together and with less of what lies far off."""
 
     def __init__(self, fit_model: FitModel, landmarks: np.ndarray, config: LandmarkConfig) -> None:
         self._space = FaceSpace(
@@ -95,37 +95,48 @@ class LandmarkTerm:
         )
         self._seen = landmarks[:MESH]
         self._unit = interocular(landmarks)
-        self._spread = fit_model.table.spread[:MESH].astype(np.float64)
+        self._rest = fit_model.errors.rest
+        self._components = fit_model.errors.components.reshape(len(fit_model.errors.components), -1)
         self._config = config
 
     def normal_equations(self, state: State) -> tuple[np.ndarray, np.ndarray]:
         """Gauss-Newton Hessian [P, P] and gradient [P] by pose (7), scores and expression weights."""
-        residual, jacobian, weight = self.rows(state)
-        scaled = jacobian * weight[:, None]
-        return jacobian.T @ scaled, scaled.T @ residual
+        residual, jacobian, depth, depth_jacobian = self.rows(state)
+        weight, depth_weight = self.weights(residual, state)
+        # The inverse of diag(1 / weight) + components' components, by Woodbury's identity.
+        stacked = np.column_stack([jacobian, residual])
+        scaled = stacked * weight[:, None]
+        shared = self._components @ scaled
+        inner = np.eye(len(self._components)) + (self._components * weight) @ self._components.T
+        products = stacked.T @ scaled - shared.T @ np.linalg.solve(inner, shared)
+        stacked = np.column_stack([depth_jacobian, depth])
+        products += (stacked * depth_weight[:, None]).T @ stacked
+        return self._config.weight * products[:-1, :-1], self._config.weight * products[:-1, -1]
 
-    def rows(self, state: State) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Residuals [R] in inter-ocular distances, their Jacobian [R, P] and their weights [R]."""
-        config, pose = self._config, state.pose
+    def weights(self, residual: np.ndarray, state: State) -> tuple[np.ndarray, np.ndarray]:
+        """Inverse variances [936] of the residuals' own noise, and [468] of the depths; less for outliers."""
+        config = self._config
+        noise = np.hypot(self._rest, config.noise_floor)
+        noise[OVAL] += config.oval_slide * (1 - abs(state.pose.rotation[2, 2]))
+        # What the landmarks have in common is no outlier.
+        plain = np.repeat(noise**-2, 2)
+        shared = self._components * plain
+        common = np.linalg.solve(np.eye(len(shared)) + shared @ self._components.T, shared @ residual)
+        own = residual - common @ self._components
+        ratio = np.linalg.norm(own.reshape(-1, 2), axis=1) / (noise * config.outlier)
+        trust = 1 / (1 + ratio**2) ** 2
+        return np.repeat(trust / noise**2, 2), trust / (len(trust) / config.depth_count * config.depth_noise**2)
+
+    def rows(self, state: State) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Residuals [936] and their Jacobian [936, P], depth residuals [468] and theirs, in inter-ocular distances."""
+        pose = state.pose
         turned = pose.turned(self._space.positions(state.scores, state.weights))
         plane = (pose.project_turned(turned) - self._seen[:, :2]) / self._unit
         moving = np.concatenate([self._space.modes, self._space.expressions]) @ pose.rotation.T  # [M+E, L, 3]
-        by_point = pose.point_jacobian(turned)
-        by_shape = np.einsum("lij,plj->lip", by_point, moving)
+        by_shape = np.matmul(pose.point_jacobian(turned), moving.transpose(1, 2, 0))
         jacobian = np.concatenate([pose.jacobian(turned), by_shape], axis=2) / self._unit
-
-        noise = np.hypot(self._spread, config.noise_floor)
-        noise[OVAL] += config.oval_slide * (1 - abs(pose.rotation[2, 2]))
-        ratio = np.linalg.norm(plane, axis=1) / (noise * config.outlier)
-        weight = config.weight / (noise * (1 + ratio**2)) ** 2
-
         depth, depth_jacobian = self._depth_rows(turned, moving, pose)
-        depth_weight = weight * (noise / np.hypot(config.depth_noise, noise)) ** 2
-        return (
-            np.concatenate([plane.ravel(), depth]),
-            np.concatenate([jacobian.reshape(-1, jacobian.shape[2]), depth_jacobian]),
-            np.concatenate([np.repeat(weight, 2), depth_weight]),
-        )
+        return plane.ravel(), jacobian.reshape(-1, jacobian.shape[2]), depth, depth_jacobian
 
     def _depth_rows(self, turned: np.ndarray, moving: np.ndarray, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
         """MediaPipe's depth against the head's, both about their means."""

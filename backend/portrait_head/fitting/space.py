@@ -9,7 +9,7 @@ import numpy as np
 
 from portrait_head.head_model import load_head_model, load_identity_prior, load_landmark_table
 from portrait_head.head_model.arkit import ARKIT_NAMES
-from portrait_head.head_model.model import HeadModel, IdentityPrior, LandmarkTable
+from portrait_head.head_model.model import DATA, HeadModel, IdentityPrior, LandmarkTable
 
 # The gaze turns the eyes; what neither landmarks nor shading of one photo can tell from identity stays at rest.
 NOT_FITTED = ("eyeLook", "tongueOut", "cheekPuff", "jawForward")
@@ -44,6 +44,19 @@ class FaceSpace:
 
 
 @dataclass(frozen=True)
+class LandmarkErrors:
+    """How MediaPipe's landmarks err together, as fractions of the inter-ocular distance.
+
+    Attributes:
+        components: [C, 468, 2] principal components (x right, y down), each times its standard deviation.
+        rest: [468] standard deviation of what they leave, a coordinate.
+    """
+
+    components: np.ndarray
+    rest: np.ndarray
+
+
+@dataclass(frozen=True)
 class FitModel:
     """All that the fit needs of the head model, made once a process.
 
@@ -51,6 +64,7 @@ class FitModel:
         model: the head.
         prior: its identity prior.
         table: its landmarks.
+        errors: how those err.
         vertices: the space of all vertices.
         landmarks: the space of the 478 landmarks.
     """
@@ -58,20 +72,28 @@ class FitModel:
     model: HeadModel
     prior: IdentityPrior
     table: LandmarkTable
+    errors: LandmarkErrors
     vertices: FaceSpace
     landmarks: FaceSpace
 
 
-def fit_model(model: HeadModel, prior: IdentityPrior, table: LandmarkTable) -> FitModel:
+def fit_model(model: HeadModel, prior: IdentityPrior, table: LandmarkTable, errors: LandmarkErrors) -> FitModel:
     """Lay the prior's modes out over the vertices of `model`."""
     count = len(model.vertices)
     directions = np.concatenate([prior.mean[None], prior.modes]).astype(np.float32)
     moved = (directions @ model.identity.reshape(len(model.identity), -1)).reshape(-1, count, 3)
     space = FaceSpace(model.vertices + moved[0], moved[1:], model.expressions[list(FITTED_EXPRESSIONS)])
-    return FitModel(model, prior, table, space, space.at(table.vertices, table.weights))
+    return FitModel(model, prior, table, errors, space, space.at(table.vertices, table.weights))
+
+
+@cache
+def load_landmark_errors() -> LandmarkErrors:
+    """The errors that the landmark table's renders showed."""
+    with np.load(DATA / "landmark_errors.npz") as stored:
+        return LandmarkErrors(stored["components"].astype(np.float64), stored["rest"].astype(np.float64))
 
 
 @cache
 def load_fit_model() -> FitModel:
     """The default head model, ready to be fitted."""
-    return fit_model(load_head_model(), load_identity_prior(), load_landmark_table())
+    return fit_model(load_head_model(), load_identity_prior(), load_landmark_table(), load_landmark_errors())

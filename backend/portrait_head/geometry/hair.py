@@ -9,12 +9,13 @@ from scipy.ndimage import gaussian_filter, grey_dilation, map_coordinates
 
 from portrait_head.geometry import surface
 from portrait_head.geometry.capsule import COLUMNS, DOME_ROWS, blurred
-from portrait_head.geometry.hair_maps import HIDDEN, HairMaps, Head, read_maps
+from portrait_head.geometry.hair_maps import BELOW_EAR, HIDDEN, HairMaps, Head, read_maps
 from portrait_head.geometry.hair_settings import HairSettings
 from portrait_head.geometry.hair_view import HairView, at_pixels
 
 SMOOTHING_ROUNDS = 6
 CRUMB = 0.02  # share of the area
+FIELD_BLUR = (0.5, 1.5)  # cells: on the head, and under the ears where a mask's end is ragged
 UNCARVED = 0.004  # metres over the skin where the hairline alone decides
 LOCKS = (18, 34)  # round the head
 LOCK_ROWS = 14  # rows after which a lock has become another
@@ -124,10 +125,14 @@ def _field(maps: HairMaps, radius: np.ndarray, view: HairView, settings: HairSet
     pixels = view.camera.project(points)
     depth = -view.camera.to_camera(points)[..., 2]
     behind = np.clip((depth - at_pixels(view.depth, pixels, np.inf)) / HIDDEN - 0.5, 0.0, 1.0)
-    above = distance - maps.capsule.sample(maps.skin, row, column)
-    free = at_pixels(view.free_front, pixels, 1.0) + UNCARVED * np.clip(3 - above / UNCARVED, 0.0, 2.0)
+    free = at_pixels(view.free_front, pixels, 1.0)
     free += behind * (at_pixels(view.free_behind, pixels, 1.0) - free)
-    return gaussian_filter(np.minimum(field, free), 0.5), low
+    above = distance - maps.capsule.sample(maps.skin, row, column)
+    free += 3 * UNCARVED * np.clip(3 - above / UNCARVED, 0.0, 2.0)
+    carved = np.minimum(field, free)
+    fine, plain = (gaussian_filter(carved, blur) for blur in FIELD_BLUR)
+    ends = np.clip((maps.capsule.centre[1] - axes[1]) / BELOW_EAR - 0.5, 0.0, 1.0)[:, None]
+    return fine + ends * (plain - fine), low
 
 
 def _growth(maps: HairMaps, head: Head, settings: HairSettings) -> np.ndarray:

@@ -37,6 +37,7 @@ BELOW_EAR = 0.060  # metres under the capsule's centre from which hair at the si
 CROP_BEYOND_SCALP = 0.012  # metres
 RIM_MARGIN = 0.006  # metres that hair keeps from the lower end of the neck
 LOPSIDED = (1.6, 0.012)  # times and metres by which hair may stand off further than on the other side
+LOPSIDED_LOW = (1.3, 0.008)  # the same under the ears: a tilted head lets its hair hang to one side
 LEAST_VOLUME = 0.002  # metres: what covers skin must stand off it
 
 
@@ -101,7 +102,8 @@ def read_maps(neutral: Head, posed: np.ndarray, view: HairView, style: str, sett
     nape = float(heights[(scalp[:, behind] > 0.5).any(axis=1)].max(initial=0.0))
     lowest = np.minimum(heights[-1], capsule.centre[1] - _rim_height(capsule, neutral) - RIM_MARGIN)
     cells, _ = outer_contour(view, capsule, seen_skin)
-    hang = np.minimum(_hang(capsule, cells), lowest.min()) * (style == "volume")
+    off_scalp = capsule.sample(scalp, cells[:, 0], cells[:, 1]) < 0.5
+    hang = np.minimum(_hang(cells[off_scalp]), lowest.min()) * (style == "volume")
     long = float(np.clip((hang.max() - nape + 0.02) / 0.05, 0.0, 1.0))
     hull = _hull(capsule, skin, nape, long, settings.hull_slope)
     seen_hull = _hull(capsule, seen_skin, nape, long, settings.hull_slope)
@@ -117,13 +119,14 @@ def read_maps(neutral: Head, posed: np.ndarray, view: HairView, style: str, sett
     amount[face | (heights[:, None] > lowest)] = 0.0
     if style == "cropped":
         amount[_distance_inside(capsule, hull, scalp) < -CROP_BEYOND_SCALP] = 0.0
-    fine, plain = (blurred(amount, blur) for blur in HAIRLINE_BLUR)
     low = np.clip(heights / BELOW_EAR, 0.0, 1.0)[:, None]
+    fine, plain = (blurred(amount, blur) for blur in HAIRLINE_BLUR)
     inside = _distance_inside(capsule, hull, fine + low * (plain - fine))
     if style == "volume":
         unseen = np.clip((-FACING - facing) / (1 - 2 * FACING), 0.0, 1.0)
         thickness += unseen * (np.clip(thickness, *settings.volume) - thickness)
-    thickness = np.minimum(thickness, LOPSIDED[0] * mirrored(thickness) + LOPSIDED[1])
+    times, more = (above + low * (below - above) for above, below in zip(LOPSIDED, LOPSIDED_LOW, strict=True))
+    thickness = np.minimum(thickness, times * mirrored(thickness) + more)
     frontal = np.clip((np.maximum(facing, mirrored(facing)) - FACING) / (1 - 2 * FACING), 0.0, 1.0)
     return HairMaps(capsule, skin, hull, blurred(thickness, 1.0), inside, frontal)
 
@@ -143,8 +146,8 @@ def _spread(capsule: Capsule, radius: np.ndarray, points: np.ndarray, values: np
     return (values[nearest] * weight).sum(axis=-1) / weight.sum(axis=-1)
 
 
-def _hang(capsule: Capsule, cells: np.ndarray) -> np.ndarray:
-    """[2] metres below the centre to which hair stands out on the subject's left and right."""
+def _hang(cells: np.ndarray) -> np.ndarray:
+    """[2] metres below the centre to which hair grazed at cells [N, 2] reaches on the subject's left and right."""
     depth = (cells[:, 0] - (DOME_ROWS - 1)) * HANGING_STEP
     left = cells[:, 1] < COLUMNS / 2
     found = [np.sort(depth[side & (depth > 0)]) for side in (left, ~left)]
@@ -229,6 +232,8 @@ def _covered(
     # A cell at the head's rim falls beside the mask by a hair's breadth: there only hair itself is a sign.
     certain = (facing > FACING) | ((facing > 0) & (at_pixels(view.border, pixels, 0.0) < -RIM_DOUBT))
     bare = certain & at_pixels(view.bare, pixels, False)
+    # Hair beside a turned face may stand far behind its rim: the other side, seen squarely, knows better.
+    hair = np.where(edge_on & mirrored(bare & (facing > FACING)), 0.0, hair)
     seen = in_view & (((hair > 0.5) & (facing > -FACING)) | bare)
     return np.where(seen, hair, np.nan), facing
 

@@ -111,7 +111,7 @@ def _without_gaps(mask: np.ndarray) -> np.ndarray:
     closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disc)[GAP + 1 : -GAP - 1, GAP + 1 : -GAP - 1] > 0
     count, holes = cv2.connectedComponents((~closed).astype(np.uint8), connectivity=4)
     area = np.bincount(holes.ravel(), minlength=count)
-    return closed | (area < HOLE)[holes]
+    return closed | (area < HOLE)[np.asarray(holes, dtype=np.int64)]
 
 
 def _of_this_head(mask: np.ndarray, head: np.ndarray) -> np.ndarray:
@@ -122,7 +122,7 @@ def _of_this_head(mask: np.ndarray, head: np.ndarray) -> np.ndarray:
     touching = np.bincount(pieces[near], minlength=count) > 0
     kept = touching & (area > 0.01 * max(int(area[1:].sum()), 1))
     kept[0] = False
-    return kept[pieces]
+    return kept[np.asarray(pieces, dtype=np.int64)]
 
 
 def _distance(mask: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from portrait_head.head_model.model import Part
-from portrait_head.head_model.topology import QuadGraph, grid, patches, spokes
+from portrait_head.head_model.topology import QuadGraph, lash_table, patches, spokes
 
 OUTWARD_RINGS = 13
 INWARD_RINGS = 10
@@ -112,13 +112,9 @@ def _lashes(
     found: list[int] = []
     grown_on: list[int] = []
     for strip, lid in zip(strips, (upper, lower), strict=True):
-        corners = np.flatnonzero(np.bincount(strip.ravel()) == 1).tolist()
-        start = min(corners, key=lambda vertex: vertices[vertex, 2])
-        graph = QuadGraph(strip)
-        towards = max(graph.neighbours(start), key=lambda v: len(graph.spoke(start, v, len(graph.faces_at))))
         rows = np.flatnonzero(lid)
         margin = vertices[outward[rows, MARGIN_RING + 1]]
-        for hair in grid(strip, start, towards).T:
+        for hair in lash_table(vertices, strip).T:
             near = int(rows[np.argmin(np.linalg.norm(margin - vertices[hair[1]], axis=1))])
             found += hair.tolist()
             grown_on += [near] * len(hair)

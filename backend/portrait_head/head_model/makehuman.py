@@ -295,9 +295,9 @@ class _Targets:
             if any(f"-{age}-" in path.name for age in ADULT_AGES) and "averagemuscle" in path.name:
                 found[_stem(path)] = self._read(path) - mean_universal
         for path in sorted(macro.glob("*.target.gz")):
-            if path.name.split("-")[0] in ("african", "asian", "caucasian"):
-                if any(path.name.endswith(f"-{age}.target.gz") for age in ADULT_AGES):
-                    found[_stem(path)] = self._read(path) - mean_race
+            of_adults = path.name.endswith(tuple(f"-{age}.target.gz" for age in ADULT_AGES))
+            if of_adults and path.name.startswith(("african-", "asian-", "caucasian-")):
+                found[_stem(path)] = self._read(path) - mean_race
         for folder in IDENTITY_FOLDERS:
             for path in sorted((self._folder / folder).glob("*.target.gz")):
                 if not path.name.startswith(NOT_IDENTITY):

@@ -157,3 +157,22 @@ def patches(quads: np.ndarray) -> np.ndarray:
                 label[fresh] = label[face]
                 stack.extend(fresh)
     return label
+
+
+def lash_table(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
+    """A strip of lashes as a table [5, N] int32 of its vertices, roots first, from the subject's right to the left.
+
+    Args:
+        vertices: [V, 3] with the face along +Z.
+        quads: [F, 4] of the strip.
+    """
+    graph = QuadGraph(quads)
+    roots = []
+    for corner in np.flatnonzero(np.bincount(quads.ravel()) == 1).tolist():
+        hair, lid = sorted(
+            (graph.spoke(corner, towards, len(graph.faces_at)) for towards in graph.neighbours(corner)), key=len
+        )
+        if vertices[corner, 2] < vertices[hair[-1], 2]:
+            roots.append((corner, lid[1]))
+    start, towards = min(roots, key=lambda root: vertices[root[0], 0])
+    return grid(quads, start, towards)

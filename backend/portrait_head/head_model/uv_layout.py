@@ -17,7 +17,7 @@ from scipy.sparse import coo_matrix, diags
 from scipy.sparse.linalg import spsolve
 
 from portrait_head.head_model.model import Part
-from portrait_head.head_model.topology import QuadGraph, border_edges, grid, patches
+from portrait_head.head_model.topology import QuadGraph, border_edges, grid, lash_table, patches
 
 GUTTER = 0.006  # free border round islands, a share of the square: 12 texels at 2048
 
@@ -26,14 +26,14 @@ GUTTER = 0.006  # free border round islands, a share of the square: 12 texels at
 WIDTH_AT = (0.0, 0.34, 0.40, 0.47, 0.56, 1.0)
 WIDTH_DENSITY = (2.10, 2.00, 1.20, 0.90, 0.32, 0.22)
 HEIGHT_AT = (0.0, 0.08, 0.14, 0.56, 0.66, 1.0)
-HEIGHT_DENSITY = (0.55, 0.70, 1.45, 1.45, 0.60, 0.36)
+HEIGHT_DENSITY = (0.7, 1.0, 1.7, 1.7, 0.45, 0.20)
 # Below this line of heights over depths, from the nape under the jaw, MakeHuman's places give way so that the neck can
 # be sewn on without folds; metres on the template.
 LOOSE_Z = (0.0, 0.02, 0.05, 0.10)
 LOOSE_Y = (-0.025, -0.045, -0.070, -0.105)
 RIM_HEIGHT = 0.08  # metres from the lowest to above the highest point of the neck's border
-CHIN_HEIGHT = 0.12  # the room below the chin is the neck's
-SOCKET_SIZE = 0.055
+CHIN_HEIGHT = 0.10  # the room below the chin is the neck's
+SOCKET_SIZE = 0.040
 
 EYE_FALLOFF = np.radians(55.0)
 EYE_CAP = np.radians(125.0)  # beyond this angle from the pupil an eyeball is never seen
@@ -260,13 +260,12 @@ def _lashes(uvs: np.ndarray, vertices: np.ndarray, quads: np.ndarray, faces: sli
     height = (1 - (len(strips) + 1) * GUTTER) / len(strips)
     for place, one in enumerate(order):
         rows = strips[one]
-        corners = _grid_corners(quads[rows])
-        # The roots are the two hindmost corners; begin at that of the subject's right.
-        start = min(sorted(corners, key=lambda vertex: vertices[vertex, 2])[:2], key=lambda v: vertices[v, 0])
-        graph = QuadGraph(quads[rows])
-        towards = max(graph.neighbours(start), key=lambda vertex: len(graph.spoke(start, vertex, len(graph.faces_at))))
+        table = lash_table(vertices, quads[rows])
         bottom = 1 - (place + 1) * (height + GUTTER)
-        unrolled = _unroll(vertices, quads[rows], grid(quads[rows], start, towards))
+        unrolled = _unroll(vertices, quads[rows], table)
+        edges = unrolled[:, 1] - unrolled[:, 0], unrolled[:, 2] - unrolled[:, 0]
+        if (edges[0][:, 0] * edges[1][:, 1] - edges[0][:, 1] * edges[1][:, 0]).sum() < 0:
+            unrolled = unrolled * [-1, 1] + [1, 0]  # the strip shows its other side
         uvs[rows] = [GUTTER, bottom] + unrolled * [1 - 2 * GUTTER, height]
 
 

@@ -76,6 +76,7 @@ def run(
             yaw=round(yaw, 2),
             pitch=round(pitch, 2),
             roll=round(roll, 2),
+            camera=fit.camera,
         ),
         generator=f"portrait-head {portrait_head.__version__}",
         photo=Path(request.photos[0]).name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -88,6 +88,7 @@ def run(request: HeadRequest, portrait: Portrait, fit: Fit, sculpt: Sculpt, prog
     grey = is_grey(portrait.image)
     if grey:
         eyes, mouth, lashes = grey_like(eyes), grey_like(mouth), grey_like(lashes)
+        skin = replace(skin, colour=grey_like(skin.colour))
     progress(0.75)
     hair, uvs = _hair(model, portrait, fit, sculpt, masks, tone, size, request.seed)
     progress(0.9)

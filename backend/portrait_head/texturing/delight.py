@@ -31,7 +31,7 @@ class DelightConfig:
     least_vertices: int = 60  # fewer say nothing about the light
     shine_from: float = 0.13  # log luminance over the skin's own
     shine_kept: float = 0.35  # share of what is above
-    uneven_hue: float = 0.5  # share of smooth unevenness of hue that is coloured light, not skin
+    uneven_hue: float = 0.7  # share of smooth unevenness of hue that is coloured light, not skin
     uneven_light: float = 0.30  # share of smooth unevenness of brightness that is shadow, not beard or blush
     one_sided_limit: float = 0.5  # log; more than this between left and right is not light alone
 
@@ -88,6 +88,15 @@ def one_sided(
     half = np.clip((log - log[mirror]) / 2, -config.one_sided_limit, config.one_sided_limit)
     both = np.minimum(trust, trust[mirror])
     return fill(laplacian, half, both, np.zeros(3), smoothness=1.0, pull=0.02)
+
+
+def darker_than_mirror(
+    linear: np.ndarray, trust: np.ndarray, mirror: np.ndarray, laplacian: csr_matrix
+) -> np.ndarray:
+    """How much darker [V] than the other side a place is in the photo: log luminance, carried on where one is unseen."""
+    log = np.log(np.maximum(linear @ LUMINANCE, 1e-3))[:, None]
+    both = np.minimum(trust, trust[mirror])
+    return fill(laplacian, log[mirror] - log, both, np.zeros(1), smoothness=1.0, pull=1e-3)[:, 0]
 
 
 def uneven(

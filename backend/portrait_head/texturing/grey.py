@@ -15,7 +15,7 @@ def is_grey(image: np.ndarray) -> bool:
 
 
 def grey_like(colour: np.ndarray) -> np.ndarray:
-    """Linear colours [..., 3] (or with alpha [..., 4], which stays) without hue, as bright as before."""
+    """Colours [..., 3] (or with alpha [..., 4], which stays) without hue, as bright as before."""
     out = colour.copy()
     out[..., :3] = (colour[..., :3] @ LUMINANCE)[..., None]
     return out

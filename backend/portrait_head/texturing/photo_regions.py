@@ -73,6 +73,7 @@ class PhotoMasks:
 
     Attributes:
         surface: skin of any kind with brows, lips and beard; without eyes, teeth, hair and clothes.
+        bare: the part of it without brows, lips and nostrils, beards and deep shadow included, to compare the two sides.
         plain: the part of it that is nothing but skin, to measure light and tone on.
         hair: scalp hair.
         lips: their red, with a hard border.
@@ -80,6 +81,7 @@ class PhotoMasks:
     """
 
     surface: np.ndarray
+    bare: np.ndarray
     plain: np.ndarray
     hair: np.ndarray
     lips: np.ndarray
@@ -100,6 +102,7 @@ class MaskConfig:
     lid_margin: float = 0.012
     lip_margin: float = 0.02
     feature_margin: float = 0.06
+    lip_surround: float = 0.03
     tooth_reach: float = 0.08  # how far from the inner lip line teeth may show
     tooth_lightness: float = 14.0  # Lab, over the lips' median
     tooth_redness: float = 6.0  # Lab, under the lips' median
@@ -126,7 +129,7 @@ def photo_masks(view: PhotoView, config: MaskConfig = MaskConfig()) -> PhotoMask
     away, shaded = _colour_tests(view.image, skin & inner_oval & ~near_hair, hair, unit, config)
     surface = inside & (inner_oval | (skin & ~away)) & ~near_hair & ~(shaded & ~brows) & ~eyes & ~teeth
     lips = (polygon(marks, LIPS_OUTER, shape, -config.lip_margin * unit) > 0) & ~teeth & inside
-    features = eyes | brows | (polygon(marks, LIPS_OUTER, shape, config.feature_margin * unit) > 0)
+    features = eyes | brows | (polygon(marks, LIPS_OUTER, shape, config.lip_surround * unit) > 0)
     features |= polygon(marks, NOSTRILS, shape, config.feature_margin * unit / 2) > 0
     plain = surface & ~features & skin
     if plain.sum() < 0.02 * max(oval.sum(), 1):  # a skin mask that found nothing: the oval has to do
@@ -135,6 +138,7 @@ def photo_masks(view: PhotoView, config: MaskConfig = MaskConfig()) -> PhotoMask
     from_hair = _feathered(~hair, (config.hair_margin + config.hair_feather) * unit)
     return PhotoMasks(
         surface=_feathered(surface, radius) * np.where(brows, 1.0, from_hair).astype(np.float32),
+        bare=_feathered(surface & ~features, radius) * from_hair,
         plain=_feathered(plain, radius) * from_hair,
         hair=_feathered(hair & inside, radius),
         lips=_feathered(lips, 1.0),

@@ -12,7 +12,7 @@ from portrait_head.rendering.camera import PinholeCamera
 from portrait_head.rendering.lighting import linear_to_srgb, srgb_to_linear
 from portrait_head.rendering.preview import vertex_normals
 from portrait_head.texturing.completion import blotches, complete, skin_detail
-from portrait_head.texturing.delight import LUMINANCE, one_sided, shading, uneven, without_creases, without_shine
+from portrait_head.texturing.delight import LUMINANCE, darker_than_mirror, one_sided, shading, uneven, without_creases, without_shine
 from portrait_head.texturing.occlusion import ambient_occlusion
 from portrait_head.texturing.photo_regions import PhotoMasks, PhotoView
 from portrait_head.texturing.projection import Projected, depth_view, project
@@ -21,7 +21,7 @@ from portrait_head.texturing.shaping import mix, step
 from portrait_head.texturing.surface_fill import edge_laplacian, fill, gather
 from portrait_head.texturing.uv_raster import UvRaster
 
-SURFACE, PLAIN, LIPS, HAIR = range(4)  # columns of the projected shares
+SURFACE, BARE, PLAIN, LIPS, HAIR = range(5)  # columns of the projected shares
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class SkinConfig:
     hole: tuple[float, float, float] = (0.045, 0.016, 0.012)
     lip_hole: float = 0.35  # how much of a hole the hidden inside of the lips is: they open
     ear_hole: float = 0.4
+    shadow_from: float = 0.7  # log: skin so much darker than the other side is taken from there
+    shadow_to: float = 1.5
     neck_seen: float = 0.035  # how far below the jaw the photo's neck is still used
     off_face_contrast: float = 0.35  # what remains of light and dark on neck, ears and scalp
     ear_warmth: tuple[float, float, float] = (1.03, 0.93, 0.92)
@@ -112,19 +114,26 @@ def paint_skin(
     skin, blockers = faces_of(model, "skin"), faces_of(model, "skin", "eyes", "mouth")
     laplacian = edge_laplacian(skin, count)
     normals = vertex_normals(head.posed, skin)
-    purposes = np.stack([masks.surface, masks.plain, masks.lips, masks.hair], axis=-1)
+    purposes = np.stack([masks.surface, masks.bare, masks.plain, masks.lips, masks.hair], axis=-1)
     seen = depth_view(head.posed, blockers, camera)
     photo = project(view.image, purposes, camera, head.posed, normals, seen, raster)
     at_rest = vertex_normals(head.neutral, skin)
     open_sky = ambient_occlusion(head.neutral, at_rest, blockers)
-    photo.shares[:, [SURFACE, PLAIN, LIPS]] *= raster.spread(_limit(head, open_sky, config))[:, None]
+    photo.shares[:, :HAIR] *= raster.spread(_limit(head, open_sky, config))[:, None]
     photo.shares[:, SURFACE] *= _lip_agreement(model, raster, photo.shares[:, LIPS], laplacian)
     trust, plain = photo.shares[:, SURFACE], photo.shares[:, PLAIN]
 
     face = _indicator(model, count, "face")
     lit, seen_plain = gather(raster.weights, srgb_to_linear(photo.colour), plain)
     measured = bool((seen_plain * face).sum() >= config.least_skin)
-    gain = _light_gain(lit, seen_plain * face, normals, model.mirror, laplacian, delight if measured else 0.0)
+    gain = np.ones_like(lit)
+    if measured and delight > 0:
+        both_sides, seen_bare = gather(raster.weights, srgb_to_linear(photo.colour), photo.shares[:, BARE])
+        bare = Seen(both_sides, seen_bare * face)
+        gain = _light_gain(Seen(lit, seen_plain * face), bare, normals, model.mirror, laplacian, delight)
+        # What lies in deep shadow is noise once it is brightened: the lit side of the face tells more.
+        deeper = darker_than_mirror(bare.linear, bare.trust, model.mirror, laplacian)
+        photo.shares[:, :LIPS] *= 1 - raster.spread(step(deeper, config.shadow_from, config.shadow_to))[:, None]
     good = np.flatnonzero((face > 0) & (seen_plain > 0.2))
     tone = np.median((lit * gain)[good], axis=0) if measured else np.array(config.default_tone, np.float32)
     tone = tone.astype(np.float32)
@@ -195,23 +204,29 @@ def _lip_agreement(model: HeadModel, raster: UvRaster, lips_seen: np.ndarray, la
     return (1 - inside * (1 - lips_seen)) * (1 - (1 - near) * lips_seen)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """Linear colours [V, 3] at the vertices and how far [V] the photo saw them."""
+
+    linear: np.ndarray
+    trust: np.ndarray
+
+
 def _light_gain(
-    lit: np.ndarray,
-    trust: np.ndarray,
+    plain: Seen,
+    bare: Seen,
     normals: np.ndarray,
     mirror: np.ndarray,
     laplacian: csr_matrix,
     delight: float,
 ) -> np.ndarray:
     """Factor [V, 3] on linear colours that evens the light."""
-    gain = np.ones_like(lit)
-    light = shading(normals, lit, trust) if delight > 0 else None
+    light = shading(normals, plain.linear, plain.trust)
     if light is None:
-        return gain
+        return np.ones_like(plain.linear)
     gain = light ** np.float32(-delight)
-    side = one_sided(lit * gain, trust, mirror, laplacian)
-    gain = gain * np.exp(-np.float32(delight) * side)
-    return gain * np.exp(-np.float32(delight) * uneven(lit * gain, trust, laplacian))
+    gain = gain * np.exp(-np.float32(delight) * one_sided(bare.linear * gain, bare.trust, mirror, laplacian))
+    return gain * np.exp(-np.float32(delight) * uneven(bare.linear * gain, bare.trust, laplacian))
 
 
 def _before(

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import time
 
 import numpy as np
-
 from portrait_head.head_model import HeadModel, makehuman
 from portrait_head.head_model.arkit import ARKIT_NAMES
 
@@ -32,7 +32,7 @@ def test_parts_follow_one_another_and_cover_the_head(model: HeadModel):
         "skin", "mouth", "eye_left", "eye_right", "teeth_upper", "teeth_lower", "tongue", "lashes",
     ]  # fmt: skip
     ends = [(part.vertices, part.faces) for part in model.parts]
-    for (vertices, faces), (next_vertices, next_faces) in zip(ends, ends[1:], strict=False):
+    for (vertices, faces), (next_vertices, next_faces) in itertools.pairwise(ends):
         assert vertices[1] == next_vertices[0] and faces[1] == next_faces[0]
     assert ends[-1] == ((ends[-1][0][0], len(model.vertices)), (ends[-1][1][0], len(model.quads)))
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from portrait_head.head_model import HeadModel
 
 NAMED = {

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
-
 from portrait_head.head_model import HeadModel
+from scipy.spatial.transform import Rotation
 
 
 def _ends(model: HeadModel, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-
 from portrait_head.head_model.topology import QuadGraph, border_edges, grid, patches, spokes
 
 

@@ -1,10 +1,13 @@
-"""Where MediaPipe's 478 landmarks lie on the head model: renders, detections, rays back, robust means.
+"""Where MediaPipe's 478 landmarks lie on the head model, and how their errors go together.
 
-    python -m portrait_head.head_model.derive.landmark_table [--heads 40]
+    python -m portrait_head.head_model.derive.landmark_table [--heads 60]
 
-Heads are the template and samples of the identity prior, mouths closed and slightly open, under several views and
-lights. The landmark of each render is carried back to the surface it lies on; where its ray goes through the lips or
-the lids it is moved to the nearest visible point of the lip or lid it belongs to.
+Heads are samples of the identity prior (0: the template alone), at rest, with the mouth a little open or with random
+expressions, under several views and lights. The landmark of each render is carried back to the surface it lies on;
+where its ray goes through the lips or the lids it is moved to the nearest visible point of the lip or lid it belongs
+to. Then every render says how far its landmarks are from where the table would have them: those errors are far from
+independent (the detector draws every face towards one it knows), so their principal components are kept beside the
+table for the fit to weigh them with.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from portrait_head.head_model.derive import painting
 from portrait_head.head_model.derive.nearest import closest_points
 from portrait_head.head_model.model import DATA, LandmarkTable
 from portrait_head.photo import mediapipe_models
+from portrait_head.rendering.camera import PinholeCamera
+from portrait_head.rendering.raycast import Hits
 
 # MediaPipe face mesh indices.
 UPPER_LIP = (
@@ -44,9 +49,36 @@ LANDMARKS = 478
 UPPER_LIP_JAW, LOWER_LIP_JAW = 0.25, 0.55
 LIP_REACH = 0.006  # metres round the painted lips in which lip landmarks may lie
 OVAL_YAW = np.radians(13.0)  # beyond it the oval follows the outline, not the skin
-PICTURE = 512
-CAMERA_DISTANCES = (0.8, 1.2, 2.0)
+PICTURE = 320  # pixels; the detector itself looks at 192
+CAMERA_DISTANCES = (0.7, 1.2, 2.0)
 TRIM = 0.2  # share of the farthest hits that the robust mean leaves out
+VIEWS = 6  # of every head
+MESH = 468  # landmarks of the face proper; the irises follow the gaze
+ERROR_COMPONENTS = 40
+ERROR_LIMIT = 0.4  # of the eye distance; a render worse than this was not understood
+# Expressions of people before a camera, and how strong they may get.
+POSED = {
+    "jawOpen": 0.3, "mouthSmileLeft": 0.7, "mouthSmileRight": 0.7, "browInnerUp": 0.4, "browDownLeft": 0.4,
+    "browDownRight": 0.4, "eyeBlinkLeft": 0.4, "eyeBlinkRight": 0.4, "mouthFrownLeft": 0.3, "mouthFrownRight": 0.3,
+    "mouthUpperUpLeft": 0.4, "mouthUpperUpRight": 0.4, "mouthStretchLeft": 0.3, "mouthStretchRight": 0.3,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Render:
+    """What one picture taught.
+
+    Attributes:
+        points: [478, 3] where the landmarks lie on the template's surface, NaN where unknown.
+        seen: [478, 2] pixels that MediaPipe found.
+        vertices: [V, 3] the head in its expression.
+        camera: the camera.
+    """
+
+    points: np.ndarray
+    seen: np.ndarray
+    vertices: np.ndarray
+    camera: PinholeCamera
 
 
 @dataclass(frozen=True)
@@ -57,28 +89,73 @@ class _Allowed:
     group: np.ndarray  # [478]
 
 
-def landmark_table(model: HeadModel, heads: np.ndarray, seed: int = 0) -> LandmarkTable:
-    """Derive the table from `heads` [N, V, 3], each rendered in two mouths and several views."""
+def take_pictures(model: HeadModel, heads: np.ndarray, seed: int = 0) -> list[Render]:
+    """Render `heads` [N, V, 3] in `VIEWS` views each and look for their landmarks."""
     paint = painting.Paint.of(model)
     allowed = _allowed(model, paint)
-    found = []  # [478, 3] points of the template's surface a render, NaN where not seen
     generator = np.random.default_rng(seed)
-    jaw = model.expressions[ARKIT_NAMES.index("jawOpen")]
-    for index, head in enumerate(heads):
-        for yaw, pitch in _views(generator):
-            opened = head + (0.0 if (index + len(found)) % 2 else 0.3) * jaw
+    renders = []
+    for head in heads:
+        for view in range(VIEWS):
+            yaw, pitch = generator.normal(size=2) * np.radians((16, 7)) * (view > 0)
+            posed = head + np.tensordot(_expression(generator, view), model.expressions, 1)
             camera = painting.portrait_camera(yaw, pitch, float(generator.choice(CAMERA_DISTANCES)), PICTURE)
-            light = painting.Light(tuple(generator.normal(size=3) * (0.5, 0.4, 0.0) + (0, 0.3, 1)), 0.45)
-            found.append(_carried_back(opened, paint, allowed, camera, light, abs(yaw) < OVAL_YAW))
-    points = np.array(found)
-    pairs = _mirror_pairs(model, points)
-    points = np.concatenate([points, points[:, pairs] * (-1, 1, 1)])
-    return _table(model, paint, allowed, points)
+            x, y, _ = generator.normal(size=3) * (0.5, 0.4, 0.0) + (0, 0.3, 0)
+            picture, hits = painting.render(posed, paint, camera, painting.Light((x, y, 1.0), 0.45))
+            landmarks = mediapipe_models.face_landmarks(picture)
+            if landmarks is None:
+                continue
+            points = _carried_back(landmarks, hits, paint, allowed)
+            if abs(yaw) > OVAL_YAW:
+                points[list(OVAL)] = np.nan
+            renders.append(Render(points, landmarks[:, :2], posed, camera))
+    return renders
 
 
-def _views(generator: np.random.Generator) -> list[tuple[float, float]]:
-    grid = np.radians([(0, 0), (12, 0), (-12, 0), (24, 5), (-24, -5), (0, 12), (0, -12)])
-    return [(float(yaw), float(pitch)) for yaw, pitch in grid + generator.normal(size=grid.shape) * np.radians(2)]
+def _expression(generator: np.random.Generator, view: int) -> np.ndarray:
+    """[52] float32: at rest, the mouth a little open, or anything people do."""
+    weights = np.zeros(len(ARKIT_NAMES), dtype=np.float32)
+    draws = generator.random(len(POSED))
+    if view % 3 == 1:
+        weights[ARKIT_NAMES.index("jawOpen")] = 0.3 * draws[0]
+    elif view % 3 == 2:
+        for draw, (name, strength) in zip(draws, POSED.items(), strict=True):
+            twin = list(POSED).index(name.replace("Right", "Left"))
+            weights[ARKIT_NAMES.index(name)] = strength * max(0.0, 2 * draws[twin] - 1) * (0.8 + 0.2 * draw)
+    return weights
+
+
+def landmark_table(model: HeadModel, renders: list[Render]) -> LandmarkTable:
+    """The robust mean of where the landmarks lie, made symmetric."""
+    paint = painting.Paint.of(model)
+    points = np.array([render.points for render in renders])
+    pairs = mirror_pairs(np.nanmedian(points, axis=0))
+    return _table(paint, _allowed(model, paint), np.concatenate([points, points[:, pairs] * (-1, 1, 1)]))
+
+
+def landmark_errors(model: HeadModel, table: LandmarkTable, renders: list[Render]) -> tuple[np.ndarray, np.ndarray]:
+    """How the landmarks err together, as fractions of the eye distance.
+
+    Returns:
+        components [C, 468, 2] (x right, y down, each times its standard deviation), and [468] the standard deviation
+        of what they leave, a coordinate.
+    """
+    errors = []
+    for render in renders:
+        expected = table.positions(render.vertices)
+        near = render.camera.to_camera(expected[[RIGHT_IRIS[0], LEFT_IRIS[0]]])
+        unit = np.linalg.norm(near[0] - near[1]) * render.camera.focal / -near[:, 2].mean()
+        error = (render.seen - render.camera.project(expected))[:MESH] / unit
+        if np.linalg.norm(error, axis=1).mean() < ERROR_LIMIT:
+            errors.append(error)
+    pairs = mirror_pairs(table.positions(model.vertices))[:MESH]
+    errors = np.array(errors)
+    errors = np.concatenate([errors, errors[:, pairs] * (-1, 1)])
+    _, singular, rows = np.linalg.svd(errors.reshape(len(errors), -1), full_matrices=False)
+    deviation = singular[:ERROR_COMPONENTS, None] / np.sqrt(len(errors))
+    components = (rows[:ERROR_COMPONENTS] * deviation).reshape(-1, MESH, 2)
+    rest = (errors**2).mean(axis=0) - (components**2).sum(axis=0)
+    return components, np.sqrt(np.maximum(rest, 0).mean(axis=1))
 
 
 def _allowed(model: HeadModel, paint: painting.Paint) -> _Allowed:
@@ -96,22 +173,16 @@ def _allowed(model: HeadModel, paint: painting.Paint) -> _Allowed:
     return _Allowed(np.array(masks), group)
 
 
-def _carried_back(
-    head: np.ndarray, paint: painting.Paint, allowed: _Allowed, camera, light: painting.Light, oval: bool
-) -> np.ndarray:
+def _carried_back(landmarks: np.ndarray, hits: Hits, paint: painting.Paint, allowed: _Allowed) -> np.ndarray:
     """Where the landmarks of one render lie, as points of the template's surface: [478, 3], NaN where unknown."""
-    picture, hits = painting.render(head, paint, camera, light)
-    landmarks = mediapipe_models.face_landmarks(picture)
     points = np.full((LANDMARKS, 3), np.nan)
-    if landmarks is None:
-        return points
     surface = hits.interpolate(paint.anchors, paint.triangles)
     rows, columns = np.nonzero(hits.hit)
     triangle = hits.triangle[rows, columns]
     for number, mask in enumerate(allowed.masks):
         members = np.flatnonzero(allowed.group == number)
         inside = mask[triangle]
-        if not inside.any():
+        if inside.sum() < 4:
             continue
         pixels = np.stack([columns[inside], rows[inside]], axis=1) + 0.5
         distance, nearest = cKDTree(pixels).query(landmarks[members, :2], k=4)
@@ -119,15 +190,12 @@ def _carried_back(
         weight = 1 / (distance + 0.05)
         corner = surface[rows[inside], columns[inside]][nearest]
         points[members] = (corner * weight[..., None]).sum(axis=1) / weight.sum(axis=1, keepdims=True)
-    if not oval:
-        points[list(OVAL)] = np.nan
     return points
 
 
-def _mirror_pairs(model: HeadModel, points: np.ndarray) -> np.ndarray:
-    """[478] the landmark on the other side."""
-    mean = np.nanmedian(points, axis=0)
-    cost = np.linalg.norm((mean * (-1, 1, 1))[:, None] - mean[None], axis=-1)
+def mirror_pairs(points: np.ndarray) -> np.ndarray:
+    """[478] the landmark on the other side, from the places of all of them [478, 3] on the template."""
+    cost = np.linalg.norm((points * (-1, 1, 1))[:, None] - points[None], axis=-1)
     cost = cost + cost.T
     iris = np.arange(LANDMARKS) >= RIGHT_IRIS[0]
     cost[iris[:, None] != iris[None]] = 1.0
@@ -137,7 +205,7 @@ def _mirror_pairs(model: HeadModel, points: np.ndarray) -> np.ndarray:
     return pairs
 
 
-def _table(model: HeadModel, paint: painting.Paint, allowed: _Allowed, points: np.ndarray) -> LandmarkTable:
+def _table(paint: painting.Paint, allowed: _Allowed, points: np.ndarray) -> LandmarkTable:
     mean, spread = np.empty((LANDMARKS, 3)), np.empty(LANDMARKS)
     for landmark in range(LANDMARKS):
         own = points[:, landmark][np.isfinite(points[:, landmark, 0])]
@@ -162,8 +230,8 @@ def _trimmed_mean(points: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--heads", type=int, default=40, help="samples of the identity prior; 0 for the template alone")
+    parser = argparse.ArgumentParser(description="Derive the landmark table and its errors from renders.")
+    parser.add_argument("--heads", type=int, default=60, help="samples of the identity prior; 0 for the template alone")
     arguments = parser.parse_args()
     model = load_head_model()
     heads = model.vertices[None].astype(np.float64)
@@ -171,14 +239,21 @@ def main() -> None:
         prior = load_identity_prior()
         scores = np.random.default_rng(1).normal(size=(arguments.heads, len(prior.modes)))
         heads = np.array([model.identified(prior.mean + score @ prior.modes) for score in scores], dtype=np.float64)
-    table = landmark_table(model, heads)
+    renders = take_pictures(model, heads)
+    table = landmark_table(model, renders)
+    components, rest = landmark_errors(model, table, renders)
     DATA.mkdir(exist_ok=True)
     np.savez_compressed(
         DATA / "landmarks.npz", vertices=table.vertices.astype(np.int16), weights=table.weights, spread=table.spread
     )
+    np.savez_compressed(
+        DATA / "landmark_errors.npz", components=components.astype(np.float16), rest=rest.astype(np.float32)
+    )
     percent = 100 * table.spread
-    print(f"{len(heads)} heads; spread, % of the eye distance: median {np.median(percent):.2f}, "
-          f"p90 {np.percentile(percent, 90):.2f}, oval {percent[list(OVAL)].mean():.2f}")  # fmt: skip
+    together = 100 * np.sqrt((components**2).sum() / MESH / 2)
+    print(f"{len(renders)} renders; spread, % of the eye distance: median {np.median(percent):.2f}, "
+          f"p90 {np.percentile(percent, 90):.2f}, oval {percent[list(OVAL)].mean():.2f}; errors a coordinate: "
+          f"together {together:.2f}, alone {100 * np.sqrt((rest**2).mean()):.2f}")  # fmt: skip
 
 
 if __name__ == "__main__":

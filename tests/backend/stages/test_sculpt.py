@@ -1,0 +1,113 @@
+"""The sculpt stage, and the guide stage before it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from portrait_head import storage
+from portrait_head.head_model import load_head_model
+from portrait_head.progress import Progress
+from portrait_head.rendering.raycast import RayCaster, visibility
+from portrait_head.request import HeadRequest
+from portrait_head.stages import fit, guide, portrait
+from portrait_head.stages import sculpt as stage
+from portrait_head.stages.sculpt import Sculpt
+
+from tests.backend.geometry.drawn_hair import draw
+from tests.backend.stages.sculpting import sculpt
+
+FACE_OVAL_INNER = (70, 105, 107, 336, 334, 300, 50, 280, 152, 148, 377, 61, 291)
+
+
+def bytes_of(folder: Path, result: Sculpt) -> str:
+    folder.mkdir()
+    storage.save(folder, result)
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.iterdir()))).hexdigest()
+
+
+def test_a_bald_head_gets_no_hair_and_no_warning() -> None:
+    result = sculpt(draw("bald"))
+    assert result.style == "none"
+    assert result.hair_vertices.shape == result.hair_triangles.shape == (0, 3)
+    assert not result.scalp.any()
+    assert result.warnings == ()
+
+
+def test_hair_that_cannot_be_told_leaves_a_plain_scalp_and_says_so() -> None:
+    result = sculpt(draw("crop"), hair_style="unknown")
+    assert result.style == "none"
+    assert len(result.hair_vertices) == 0
+    assert not result.scalp.any()
+    assert len(result.warnings) == 1
+    assert "scalp" in result.warnings[0]
+
+
+def test_a_request_without_hair_gets_none_whatever_the_photo_shows() -> None:
+    result = sculpt(draw("bob"), HeadRequest(photos=("drawn.png",), hair="none"))
+    assert result.style == "none"
+    assert len(result.hair_triangles) == 0
+
+
+def test_an_empty_mask_gives_a_bare_head_with_a_warning() -> None:
+    drawing = draw("bob")
+    result = sculpt(drawing, hair=np.zeros_like(drawing.portrait.hair), person=drawing.bare.astype(np.float32))
+    assert len(result.hair_triangles) == 0
+    assert len(result.warnings) == 1
+
+
+def test_the_same_request_gives_the_same_bytes_and_they_read_back(tmp_path: Path) -> None:
+    first, second = sculpt(draw("bob")), sculpt(draw("bob"))
+    assert bytes_of(tmp_path / "a", first) == bytes_of(tmp_path / "b", second)
+    read = storage.load(tmp_path / "a", Sculpt)
+    assert read.style == first.style
+    assert np.array_equal(read.hair_vertices, first.hair_vertices)
+    other = sculpt(draw("bob"), HeadRequest(photos=("drawn.png",), seed=1))
+    assert not np.array_equal(other.hair_vertices, first.hair_vertices)
+
+
+def test_the_guide_holds_unit_normals_and_the_depth_of_the_head() -> None:
+    drawing = draw("bald", 25.0)
+    found = guide.run(HeadRequest(photos=("drawn.png",)), drawing.portrait, drawing.fit, Progress())
+    seen = np.isfinite(found.depth)
+    assert np.array_equal(seen, drawing.bare)
+    assert np.linalg.norm(found.normals[seen], axis=-1) == pytest.approx(1, abs=1e-5)
+    assert not found.normals[~seen].any()
+    # What faces away cannot be seen: normals look at the camera but at the outline, where they are interpolated.
+    assert (found.normals[seen][:, 2] > -0.2).mean() > 0.98
+    assert 1.1 < found.depth[seen].min() < found.depth[seen].max() < 1.5
+
+
+@pytest.fixture(scope="module")
+def sample() -> tuple[portrait.Portrait, fit.Fit, Sculpt]:
+    request = HeadRequest(photos=("sample",))
+    seen = portrait.run(request, Progress())
+    fitted = fit.run(request, seen, Progress())
+    guided = guide.run(request, seen, fitted, Progress())
+    return seen, fitted, stage.run(request, seen, fitted, guided, Progress())
+
+
+def test_the_sample_portrait_keeps_its_hair_and_its_outline(sample) -> None:
+    seen, fitted, result = sample
+    head = visibility(RayCaster(fitted.posed, load_head_model().triangles()), fitted.camera)
+    cast = visibility(RayCaster(result.hair_vertices, result.hair_triangles), fitted.camera)
+    hair = cast.hit & (cast.distance < head.distance)
+    mask = seen.hair > 0.5
+    assert (hair & mask).sum() >= 0.95 * mask.sum()
+    above_chin = np.arange(len(mask))[:, None] < seen.landmarks[152, 1]
+    outline, person = (hair | head.hit) & above_chin, (seen.person > 0.5) & above_chin
+    assert (outline & person).sum() >= 0.9 * (outline | person).sum()
+
+
+def test_no_hair_hides_the_sample_portraits_face(sample) -> None:
+    seen, fitted, result = sample
+    pixels = seen.landmarks[list(FACE_OVAL_INNER), :2].astype(float)
+    hits = RayCaster(result.hair_vertices, result.hair_triangles).cast(
+        fitted.camera.position, fitted.camera.rays(pixels)
+    )
+    head = RayCaster(fitted.posed, load_head_model().triangles()).cast(
+        fitted.camera.position, fitted.camera.rays(pixels)
+    )
+    assert not (hits.hit & (hits.distance < head.distance)).any()
