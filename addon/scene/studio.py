@@ -34,9 +34,9 @@ class Light:
 
 
 LIGHTS = (
-    Light("Key", (-0.8, -1.0, 0.7), 1.4, 6.5),
-    Light("Fill", (1.0, -0.9, 0.1), 2.0, 1.3),
-    Light("Rim", (0.5, 1.0, 0.9), 1.2, 3.0),
+    Light("Key", (-0.8, -1.0, 0.7), 1.4, 9.5),
+    Light("Fill", (1.0, -0.9, 0.1), 2.0, 2.2),
+    Light("Rim", (0.5, 1.0, 0.9), 1.2, 4.0),
 )
 DISTANCE = 3.0
 """Distance of the lights in head heights."""

@@ -23,7 +23,7 @@ from portrait_head.geometry.capsule import (
     skin_distance,
 )
 from portrait_head.geometry.hair_settings import HairSettings
-from portrait_head.geometry.hair_view import HairView, at_pixels, outer_contour
+from portrait_head.geometry.hair_view import HairView, at_pixels, holes, outer_contour
 
 FACING = 0.25  # cosine to the viewer below which a cell is seen edge-on
 RIM_DOUBT = 0.003  # metres beside the mask within which a cell seen edge-on tells nothing
@@ -33,6 +33,7 @@ CURTAIN = np.radians(105)  # from the back: how far forward hanging hair reaches
 MIRRORED = 0.2  # weight of what the other side shows
 HIDDEN = 0.012  # metres behind the bare head's surface from which a cell counts as hidden
 HAIRLINE_BLUR = (1.5, 3.0)  # cells: on the head, and under the ears where hair ends are ragged and half seen
+HOLE = 40  # cells, 6 square centimetres: a smaller bare spot amid hair is a fault of the mask
 BELOW_EAR = 0.060  # metres under the capsule's centre from which hair at the sides counts as falling over the ears
 CROP_BEYOND_SCALP = 0.012  # metres
 RIM_MARGIN = 0.006  # metres that hair keeps from the lower end of the neck
@@ -119,6 +120,7 @@ def read_maps(neutral: Head, posed: np.ndarray, view: HairView, style: str, sett
     amount[face | (heights[:, None] > lowest)] = 0.0
     if style == "cropped":
         amount[_distance_inside(capsule, hull, scalp) < -CROP_BEYOND_SCALP] = 0.0
+    amount[holes(amount > 0.5, HOLE)] = 1.0
     low = np.clip(heights / BELOW_EAR, 0.0, 1.0)[:, None]
     fine, plain = (blurred(amount, blur) for blur in HAIRLINE_BLUR)
     inside = _distance_inside(capsule, hull, fine + low * (plain - fine))
@@ -228,12 +230,12 @@ def _covered(
     in_view = at_pixels(view.valid, pixels, False) & ~hidden
     edge_on = np.abs(facing) < FACING
     hair = hair_at(points)
-    hair = np.where(edge_on, np.maximum(hair, hair_at(points + normals * thickness[..., None] / 2)), hair)
     # A cell at the head's rim falls beside the mask by a hair's breadth: there only hair itself is a sign.
     certain = (facing > FACING) | ((facing > 0) & (at_pixels(view.border, pixels, 0.0) < -RIM_DOUBT))
     bare = certain & at_pixels(view.bare, pixels, False)
     # Hair beside a turned face may stand far behind its rim: the other side, seen squarely, knows better.
-    hair = np.where(edge_on & mirrored(bare & (facing > FACING)), 0.0, hair)
+    beside = edge_on & ~mirrored(bare & (facing > FACING))
+    hair = np.where(beside, np.maximum(hair, hair_at(points + normals * thickness[..., None] / 2)), hair)
     seen = in_view & (((hair > 0.5) & (facing > -FACING)) | bare)
     return np.where(seen, hair, np.nan), facing
 

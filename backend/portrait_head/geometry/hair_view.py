@@ -104,14 +104,20 @@ def look(
     return HairView(small, mask, bare & ~ear, inside, hits.hit, depth, border, free_front, free_behind)
 
 
+def holes(mask: np.ndarray, most: int) -> np.ndarray:
+    """The pieces of at most `most` cells that are missing in `mask` [H, W] bool."""
+    count, pieces = cv2.connectedComponents((~mask).astype(np.uint8), connectivity=4)
+    small = np.bincount(pieces.ravel(), minlength=count) <= most
+    small[0] = False  # the mask itself
+    return small[np.asarray(pieces, dtype=np.int64)]
+
+
 def _without_gaps(mask: np.ndarray) -> np.ndarray:
     """The mask with narrow gaps closed and small holes filled."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * GAP + 1, 2 * GAP + 1))
     padded = np.pad(mask, GAP + 1).astype(np.uint8)
     closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disc)[GAP + 1 : -GAP - 1, GAP + 1 : -GAP - 1] > 0
-    count, holes = cv2.connectedComponents((~closed).astype(np.uint8), connectivity=4)
-    area = np.bincount(holes.ravel(), minlength=count)
-    return closed | (area < HOLE)[np.asarray(holes, dtype=np.int64)]
+    return closed | holes(closed, HOLE)
 
 
 def _of_this_head(mask: np.ndarray, head: np.ndarray) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from portrait_head.fitting.reconstruct import Reconstruction, reconstruct
 from portrait_head.fitting.space import load_fit_model
+from portrait_head.head_model.rest import settle
 from portrait_head.progress import Progress
 from portrait_head.rendering.camera import PinholeCamera
 from portrait_head.stages.portrait import Portrait
@@ -53,5 +54,6 @@ def run(request: object, portrait: Portrait, progress: Progress) -> Fit:
     fit_model = load_fit_model()
     progress(0.3)
     found = reconstruct(fit_model, portrait.image, portrait.landmarks, portrait.skin)
+    found = replace(found, neutral=settle(fit_model.model, found.neutral))
     progress(1.0)
     return Fit(**{field.name: getattr(found, field.name) for field in fields(Reconstruction)})

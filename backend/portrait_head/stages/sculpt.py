@@ -45,14 +45,8 @@ class Sculpt:
 def run(request: HeadRequest, portrait: Portrait, fit: Fit, guide: Guide, progress: Progress) -> Sculpt:
     """Lay the portrait's hair over the neutral head; a bare head where there is none or none can be told."""
     model = load_head_model()
-    if request.hair == "none" or portrait.hair_style == "none":
-        return _bare(model)
-    if portrait.hair_style == "unknown":
-        return _bare(
-            model,
-            "The hair cannot be told from the skin or the background: the scalp is left plain. "
-            "A photo before a background of another colour helps.",
-        )
+    if request.hair == "none" or portrait.hair_style not in ("cropped", "volume"):
+        return _bare(model)  # why the hair is unknown, the portrait stage has already said
     head = _head(model, fit.neutral)
     never_hair = portrait.landmarks[list(NEVER_HAIR), :2]
     view = look(fit.camera, fit.posed, head.skin, head.ears, portrait.hair, portrait.person, portrait.valid, never_hair)

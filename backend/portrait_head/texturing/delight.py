@@ -23,7 +23,7 @@ _CREASE_LIMIT = 0.7  # deeper than any fold: a mole, a scar, a beard stays
 class DelightConfig:
     """Tuned on portraits in soft, hard, outdoor and stage light."""
 
-    ridge: tuple[float, float, float] = (0.0, 0.01, 0.08)  # for orders 0, 1, 2, per unit of trust
+    ridge: tuple[float, float, float] = (0.0, 0.003, 0.03)  # for orders 0, 1, 2, per unit of trust
     outlier: float = 0.16  # relative residual that halves a vertex's say
     iterations: int = 10
     darkest: float = 0.30  # of the reference: nothing is brightened further than the inverse of this
@@ -33,7 +33,7 @@ class DelightConfig:
     shine_kept: float = 0.35  # share of what is above
     uneven_hue: float = 0.7  # share of smooth unevenness of hue that is coloured light, not skin
     uneven_light: float = 0.30  # share of smooth unevenness of brightness that is shadow, not beard or blush
-    one_sided_limit: float = 0.5  # log; more than this between left and right is not light alone
+    one_sided_limit: float = 0.8  # log; more than this between left and right is not light alone
 
 
 def shading(

@@ -14,6 +14,7 @@ from portrait_head.texturing.shaping import step
 from portrait_head.texturing.uv_raster import UvRaster
 
 _TEXELS_AT_ONCE = 1 << 19
+_HALF_DIAGONAL = 0.71  # of a pixel
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class ProjectionConfig:
 
     grazing_cosine: float = 0.17  # no colour beyond 80 degrees
     trusted_cosine: float = 0.55  # full trust up to 57 degrees
-    depth_tolerance: float = 0.0015  # metres behind the visible surface that still count as that surface
-    edge_step: float = 0.008  # metres between neighbouring pixels that make a depth edge
+    depth_tolerance: float = 0.001  # metres behind the visible surface that still count as that surface
+    edge_step: float = 0.005  # metres between neighbouring pixels that make a depth edge
     edge_margin: float = 2.0  # pixels on both sides of an edge that are not used
     depth_pixels: int = 900  # largest side of the depth map
 
@@ -115,9 +116,9 @@ def project(
         trust = step(cosine[rows], config.grazing_cosine, config.trusted_cosine) * inside
         trust *= sample(seen.clear, pixels * seen.scale)
         rows_depth = sample(seen.depth, pixels * seen.scale, cv2.INTER_NEAREST)
-        # Half a pixel aside, a slanted surface is this much nearer or farther.
+        # The nearest pixel of the depth map is up to this far aside, where a slanted surface is nearer or farther.
         slope = np.sqrt(1 / np.maximum(cosine[rows], 0.1) ** 2 - 1)
-        tolerance = config.depth_tolerance + slope * -points[:, 2] / (camera.focal * seen.scale)
+        tolerance = config.depth_tolerance + _HALF_DIAGONAL * slope * -points[:, 2] / (camera.focal * seen.scale)
         trust *= np.abs(-points[:, 2] - rows_depth) < tolerance
         good = trust > 0
         colour[rows[good]] = np.clip(sample(photo, pixels[good], cv2.INTER_CUBIC), 0, 1)

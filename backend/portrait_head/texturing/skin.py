@@ -37,8 +37,8 @@ class SkinConfig:
     hole: tuple[float, float, float] = (0.045, 0.016, 0.012)
     lip_hole: float = 0.35  # how much of a hole the hidden inside of the lips is: they open
     ear_hole: float = 0.4
-    shadow_from: float = 0.7  # log: skin so much darker than the other side is taken from there
-    shadow_to: float = 1.5
+    shadow_from: float = 0.4  # log: skin so much darker than the other side is taken from there
+    shadow_to: float = 1.0
     neck_seen: float = 0.035  # how far below the jaw the photo's neck is still used
     off_face_contrast: float = 0.35  # what remains of light and dark on neck, ears and scalp
     ear_warmth: tuple[float, float, float] = (1.03, 0.93, 0.92)
@@ -122,6 +122,7 @@ def paint_skin(
     photo.shares[:, :HAIR] *= raster.spread(_limit(head, open_sky, config))[:, None]
     photo.shares[:, SURFACE] *= _lip_agreement(model, raster, photo.shares[:, LIPS], laplacian)
     trust, plain = photo.shares[:, SURFACE], photo.shares[:, PLAIN]
+    seen_trust = trust.copy()
 
     face = _indicator(model, count, "face")
     lit, seen_plain = gather(raster.weights, srgb_to_linear(photo.colour), plain)
@@ -138,7 +139,7 @@ def paint_skin(
     tone = np.median((lit * gain)[good], axis=0) if measured else np.array(config.default_tone, np.float32)
     tone = tone.astype(np.float32)
 
-    before = _before(raster, photo, trust, laplacian, tone)
+    before = _before(raster, photo, seen_trust, laplacian, tone)
     colour = photo.colour
     if measured:
         creases = config.crease_lift * head.smile
@@ -162,7 +163,7 @@ def paint_skin(
     return SkinPaint(
         colour=np.clip(colour, 0, 1).astype(np.float32),
         before=before,
-        trust=trust.copy(),
+        trust=seen_trust,
         gain=float(np.median(gain[model.regions["nose"]] @ LUMINANCE)),
         tone=tone,
         measured=measured,

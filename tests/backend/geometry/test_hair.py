@@ -42,7 +42,7 @@ def height_over_skin(result: Sculpt) -> np.ndarray:
 
 
 # Far hair of a turned head is guessed from the near side, so less of it is met.
-@pytest.mark.parametrize(("yaw", "recall", "overlap"), [(0.0, 0.88, 0.95), (25.0, 0.72, 0.90)])
+@pytest.mark.parametrize(("yaw", "recall", "overlap"), [(0.0, 0.85, 0.95), (25.0, 0.72, 0.90)])
 @pytest.mark.parametrize("style", STYLES)
 def test_the_photo_shows_the_hair_where_the_mask_has_it(style: str, yaw: float, recall: float, overlap: float) -> None:
     drawing, hair = draw(style, yaw), seen_hair(style, yaw)

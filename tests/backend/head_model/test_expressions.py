@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from portrait_head.head_model import HeadModel
+from portrait_head.head_model import HeadModel, load_identity_prior
 from portrait_head.head_model.arkit import ARKIT_NAMES
 from portrait_head.head_model.expressions import INDEX, LOOK_DEGREES, FaceParts, carry_expressions, local_maps
 from portrait_head.head_model.eyelids import SEEN_RING, ball_centre, lid_gap
 from portrait_head.head_model.folds import FoldSmoother
 from portrait_head.head_model.lips import lip_separation
+from portrait_head.head_model.rest import settle
 
 Invent = Callable[[int], np.ndarray]
 SEEDS = range(4)
@@ -207,3 +208,17 @@ def test_carrying_to_the_template_gives_back_the_template_s_expressions(model: H
 def test_the_same_head_gives_the_same_bytes(model: HeadModel, invent: Invent):
     head = invent(1)
     assert carry_expressions(model, head).tobytes() == carry_expressions(model, head).tobytes()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_lids_and_lips_of_people_of_the_prior_meet(model: HeadModel, face: FaceParts, seed: int):
+    prior = load_identity_prior()
+    z = np.random.default_rng(seed).standard_normal(len(prior.modes))
+    neutral = settle(model, model.identified(prior.mean + z @ prior.modes)).astype(np.float64)
+    deltas = carry_expressions(model, neutral)
+    for eye, side in zip(face.eyes, SIDES, strict=True):
+        _, gap = lid_gap(eye, neutral + deltas[INDEX[f"eyeBlink{side}"]])
+        assert gap.min() > -0.0003 and gap.max() < 0.0003
+    for shown in (neutral, neutral + deltas[INDEX["jawOpen"]] + deltas[INDEX["mouthClose"]]):
+        _, gap = lip_separation(face.lips, shown)
+        assert gap.min() > -0.0003 and gap.max() < 0.0005

@@ -47,3 +47,14 @@ def test_the_skin_moves_only_at_the_lips(model: HeadModel, face: FaceParts, seed
     moved = np.abs(settle(model, head) - head).max(axis=1)[slice(*model.part("skin").vertices)]
     assert np.isin(np.flatnonzero(moved > 1e-6), face.lips.moved).all()
     assert moved.max() < 0.002
+
+
+def test_creased_lips_are_ironed_and_sound_ones_are_not(model: HeadModel, face: FaceParts):
+    creased = model.vertices.astype(np.float64).copy()
+    edge = face.lips.outward[face.lips.lower, 6]
+    creased[edge] += [0.0, 0.0, 0.003]
+    settled = settle(model, creased)
+    assert np.abs(settled - model.vertices)[edge, 2].max() < 0.002, "the knife edge is gone"
+    fuller = model.vertices.astype(np.float64).copy()
+    fuller[face.lips.outward[face.lips.lower, 2:8]] += [0.0, 0.0, 0.0008]
+    assert np.abs(settle(model, fuller) - fuller)[edge, 2].max() < 1e-6, "a fuller lip stays"

@@ -41,10 +41,9 @@ LANDMARKS = {
     1507: 33, 1542: 160, 1537: 158, 1528: 133, 1518: 153, 1511: 144,
     3742: 362, 3751: 385, 3756: 387, 3721: 263, 3725: 373, 3732: 380,
     1140: 98, 1147: 2, 3360: 327, 4857: 4,
-    5708: 61, 5695: 39, 2081: 37, 0: 0, 4275: 267, 6200: 269, 6213: 291,
-    6346: 405, 6461: 314, 5518: 17, 5957: 84, 5841: 181,
-    5711: 82, 5533: 13, 6216: 312, 6470: 317, 5517: 14, 5966: 87,
+    5695: 39, 2081: 37, 0: 0, 4275: 267, 6200: 269, 5518: 17, 5533: 13, 5517: 14,
 }  # fmt: skip
+MOUTH_CORNERS = ((5708, 5702), (6213, 6207))  # outer and inner, the subject's right and left
 
 
 @dataclass(frozen=True)
@@ -116,11 +115,12 @@ class Registration:
         self._importance = np.where(self.narrow, 1.0, np.where(self.chosen < FACE[1], 0.5, 0.15))
         self._importance /= self._importance.sum()
         table = load_landmark_table()
-        self._anchors = np.array(list(LANDMARKS))
         named = list(LANDMARKS.values())
+        loop = model.regions["mouth_loop"]
+        mouth = [loop[model.vertices[loop, 0].argmin()], loop[model.vertices[loop, 0].argmax()]]
         eyes = [np.arange(*model.part(name).vertices) for name in EYEBALLS]
-        corners = [*table.vertices[named], *eyes]
-        weights = [*table.weights[named], *(np.full(len(eye), 1 / len(eye)) for eye in eyes)]
+        corners = [*table.vertices[named], *([vertex] for vertex in mouth), *eyes]
+        weights = [*table.weights[named], np.ones(1), np.ones(1), *(np.full(len(eye), 1 / len(eye)) for eye in eyes)]
         self._stiffness = _stiffness(model, config)
         self._marks = np.array([w @ self._template[c] for c, w in zip(corners, weights, strict=True)])
         self._mark_directions = np.stack(
@@ -131,7 +131,8 @@ class Registration:
         """The coefficients whose surface lies on `scan` [N, 3], pulled towards `start`'s."""
         config = self._config
         points = scan[self.chosen]
-        marks = np.concatenate([scan[self._anchors], [scan[ball].mean(axis=0) for ball in EYEBALLS.values()]])
+        groups = [*([vertex] for vertex in LANDMARKS), *MOUTH_CORNERS, *EYEBALLS.values()]
+        marks = np.array([scan[list(group) if isinstance(group, tuple) else group].mean(axis=0) for group in groups])
         centre = np.zeros(self._directions.shape[2]) if start is None else start.coefficients
         coefficients, steps = centre, config.iterations
         if start is None:

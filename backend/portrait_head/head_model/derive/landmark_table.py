@@ -37,6 +37,7 @@ LOWER_LIP = (
     146, 91, 181, 84, 17, 314, 405, 321, 375, 77, 90, 180, 85, 16, 315, 404, 320, 307,
     96, 89, 179, 86, 15, 316, 403, 319, 325, 95, 88, 178, 87, 14, 317, 402, 318, 324,
 )  # fmt: skip
+MOUTH_CORNERS = (61, 76, 62, 78, 291, 306, 292, 308)
 OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149,
     150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
@@ -165,10 +166,10 @@ def _allowed(model: HeadModel, paint: painting.Paint) -> _Allowed:
     lips = model.vertices[paint.lips > 0.5]
     middle = model.vertices[paint.triangles].mean(axis=1)
     near = skin & (cKDTree(lips).query(middle)[0] < LIP_REACH)
-    masks = [skin, near & (share < UPPER_LIP_JAW), near & (share > LOWER_LIP_JAW)]
+    masks = [skin, near & (share < UPPER_LIP_JAW), near & (share > LOWER_LIP_JAW), near]
     masks += [paint.parts == painting.PARTS_SHOWN.index(name) for name in ("eye_right", "eye_left")]
     group = np.zeros(LANDMARKS, dtype=int)
-    for row, members in enumerate((UPPER_LIP, LOWER_LIP, RIGHT_IRIS, LEFT_IRIS), start=1):
+    for row, members in enumerate((UPPER_LIP, LOWER_LIP, MOUTH_CORNERS, RIGHT_IRIS, LEFT_IRIS), start=1):
         group[list(members)] = row
     return _Allowed(np.array(masks), group)
 

@@ -31,9 +31,10 @@ CAVITY_COLOUR = (0.12, 0.03, 0.03)
 BACKGROUND = 0.45
 EXPOSURE = 1.3
 
-# Brows as arcs in head space over the template, metres, for the subject's left: from the inner end outwards.
-BROW_ARC = ((0.0135, 0.0560), (0.0200, 0.0595), (0.0330, 0.0605), (0.0440, 0.0550))
-BROW_HALF_WIDTH = (0.0042, 0.0042, 0.0034, 0.0018)
+# Brows as arcs in head space over the template, metres, for the subject's left: from the inner end outwards. They are
+# where ICT-FaceKit's published brow landmarks lie after the mean of its scans was fitted.
+BROW_ARC = ((0.0109, 0.0600), (0.0226, 0.0628), (0.0357, 0.0645), (0.0460, 0.0620), (0.0530, 0.0555))
+BROW_HALF_WIDTH = (0.0036, 0.0040, 0.0036, 0.0028, 0.0016)
 
 
 @dataclass(frozen=True)
