@@ -52,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--seed", type=int, default=0)
     generate.add_argument("--prompt", default="")
     generate.add_argument("--texture-size", type=int, choices=TEXTURE_SIZES, default=2048)
-    generate.add_argument("--delight", type=float, default=0.7, help="how much of the photo's light to take out, 0 to 1")
+    generate.add_argument(
+        "--delight", type=float, default=0.7, help="how much of the photo's light to take out, 0 to 1"
+    )
     generate.add_argument("--hair", choices=HAIR, default="auto")
     generate.add_argument("--json", action="store_true", help="print events as JSON lines")
     generate.set_defaults(command=_generate)
@@ -144,6 +146,7 @@ class Terminal:
         self._started = time.monotonic()
 
     def __call__(self, event: Event) -> None:
+        """Show one event."""
         if isinstance(event, StageStarted):
             self._stage = f"{event.index}/{event.count} {event.name}"
             if not self._live:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import platform
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -30,7 +29,7 @@ class Finding:
 
 def examine() -> tuple[Finding, ...]:
     """Look at Python, every package, the head model's data, the cache folder and the disk."""
-    checks: list[tuple[str, Callable[[], str]]] = [("Python", _python)]
+    checks: list[tuple[str, Callable[[], str]]] = [("Python", platform.python_version)]
     checks += [(name, lambda name=name: _package(name)) for name in PACKAGES]
     checks += [("head model", _head_model), ("cache folder", _cache_folder), ("disk", _disk)]
     return tuple(_check(subject, look) for subject, look in checks)
@@ -47,12 +46,6 @@ def _check(subject: str, look: Callable[[], str]) -> Finding:
         return Finding(subject, False, text)
     except OSError as error:
         return Finding(subject, False, str(error))
-
-
-def _python() -> str:
-    if sys.version_info[:2] < (3, 11):
-        raise PortraitHeadError("old_python", f"Python is {platform.python_version()}.", "Install Python 3.11.")
-    return platform.python_version()
 
 
 def _package(name: str) -> str:

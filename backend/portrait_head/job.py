@@ -2,9 +2,9 @@
 
     request.json  events.jsonl  01_portrait/ ... 06_expressions/  asset/  report.json
 
-A stage works into a hidden folder that is renamed when it is whole. Beside its result lies `stage.json` with a digest of
-everything that went in: the request's fields that the stage reads, the photos' bytes, this package's code and the digests
-of the stages before it. A finished stage whose digest still matches is not run again.
+A stage works into a hidden folder that is renamed when it is whole. Beside its result lies `stage.json` with a digest
+of everything that went in: the request's fields that the stage reads, the photos' bytes, this package's code and the
+digests of the stages before it. A finished stage whose digest still matches is not run again.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ class Finished:
 
     @cached_property
     def result(self) -> Any:
+        """The stage's result."""
         return self._stage.load(self.folder, self._stage.result)
 
 
@@ -168,9 +169,8 @@ def disk_errors(folder: Path) -> Iterator[None]:
                 "disk_full", f"The disk that holds {folder} is full.", "Free about 500 MB, then start the job again."
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-            raise PortraitHeadError(
-                "cannot_write", f"The folder {folder} cannot be written to ({error.strerror}).", "Choose another folder."
-            ) from error
+            message = f"The folder {folder} cannot be written to ({error.strerror})."
+            raise PortraitHeadError("cannot_write", message, "Choose another folder.") from error
         raise
 
 

@@ -46,11 +46,9 @@ class HeadRequest:
         _check(1 <= len(self.photos) <= MAX_PHOTOS, "photos", len(self.photos), f"give 1 to {MAX_PHOTOS} photos")
         _check(all(isinstance(photo, str) and photo for photo in self.photos), "photos", self.photos, "give file paths")
         _check(self.face is None or (_is_int(self.face) and self.face >= 1), "face", self.face, "count faces from 1")
-        _check(_is_int(self.seed) and 0 <= self.seed < 2**32, "seed", self.seed, "give a whole number of at most 32 bits")
+        _check(_is_int(self.seed) and 0 <= self.seed < 2**32, "seed", self.seed, "give a whole number below 2^32")
         _check(isinstance(self.prompt, str), "prompt", self.prompt, "give text")
-        _check(
-            isinstance(self.delight, int | float) and 0 <= self.delight <= 1, "delight", self.delight, "give 0 to 1"
-        )
+        _check(isinstance(self.delight, int | float) and 0 <= self.delight <= 1, "delight", self.delight, "give 0 to 1")
         for name, allowed in (("tier", TIERS), ("preset", PRESETS), ("hair", HAIR), ("texture_size", TEXTURE_SIZES)):
             value = getattr(self, name)
             _check(value in allowed, name, value, f"choose one of {', '.join(map(str, allowed))}")

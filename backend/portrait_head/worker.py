@@ -1,8 +1,9 @@
 """The process that Blender talks to: JSON-RPC 2.0, one message a line, requests on stdin and answers on stdout.
 
-The worker itself only reads, writes and watches. The work is done by an engine, a child process that stays warm between
-jobs: so a cancel is answered at once whatever runs (the engine is ended, the job folder keeps its finished stages), and
-nothing that a library prints can reach the protocol's stdout. When stdin ends, because Blender has, the worker ends too.
+The worker itself only reads, writes and watches. The work is done by an engine, a child process that stays warm
+between jobs: so a cancel is answered at once whatever runs (the engine is ended, the job folder keeps its finished
+stages), and nothing that a library prints can reach the protocol's stdout. When stdin ends, because Blender has, the
+worker ends too.
 """
 
 from __future__ import annotations

@@ -24,7 +24,12 @@ def example() -> Outer:
     rng = np.random.default_rng(3)
     inner = Inner(rng.normal(size=(4, 3)).astype(np.float32), "größe")
     return Outer(
-        inner, (inner, Inner(np.zeros((0, 3)), "")), {"a": np.arange(3), "b": np.eye(2)}, ("x", "y"), np.float32(0.5), None
+        inner,
+        (inner, Inner(np.zeros((0, 3)), "")),
+        {"a": np.arange(3), "b": np.eye(2)},
+        ("x", "y"),
+        np.float32(0.5),
+        None,
     )
 
 

@@ -87,7 +87,14 @@ def test_it_survives_garbage_and_still_answers(worker):
     noise = random.Random(5)
     for _ in range(300):
         worker.send_bytes(noise.randbytes(noise.randrange(1, 200)).replace(b"\n", b"") + b"\n")
-    for line in (b"[]", b"17", b'{"id": 3}', b'{"method": 5}', b'{"method": "hello", "params": [1]}', b'{"method": "x"}'):
+    for line in (
+        b"[]",
+        b"17",
+        b'{"id": 3}',
+        b'{"method": 5}',
+        b'{"method": "hello", "params": [1]}',
+        b'{"method": "x"}',
+    ):
         worker.send_bytes(line + b"\n")
     worker.send("last", "hello")
 

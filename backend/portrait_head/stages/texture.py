@@ -202,7 +202,7 @@ def _warnings(
     if grey:
         found.append("The photo has no colour: the head is grey too. Use a colour photo.")
     if not skin.measured:
-        found.append("Too little bare skin is visible to measure its colour: a usual one was taken where it is missing.")
+        found.append("Too little bare skin is visible to measure its colour: a usual one fills the gaps.")
     if portrait.interocular < COARSE_INTEROCULAR:
         found.append(
             f"The eyes are {portrait.interocular:.0f} pixels apart in the photo: the skin looks soft. "
@@ -214,7 +214,9 @@ def _warnings(
     elif not iris_seen:
         found.append("The irises are too small or hidden in the photo: their colour is a guess.")
     if _smile(fit) > STRONG_SMILE:
-        found.append("The photo smiles: traces of the folds stay on the resting face. A neutral photo gives a cleaner one.")
+        found.append(
+            "The photo smiles: traces of the folds stay on the resting face. A neutral photo gives a cleaner one."
+        )
     if len(sculpt.hair_triangles) and not tone.measured:
         found.append("Too little hair is visible to measure its colour: brown was taken.")
     return tuple(found)

@@ -93,7 +93,7 @@ def one_sided(
 def darker_than_mirror(
     linear: np.ndarray, trust: np.ndarray, mirror: np.ndarray, laplacian: csr_matrix
 ) -> np.ndarray:
-    """How much darker [V] than the other side a place is in the photo: log luminance, carried on where one is unseen."""
+    """How much darker [V] than its mirror image a place is in the photo: log luminance, carried on where unseen."""
     log = np.log(np.maximum(linear @ LUMINANCE, 1e-3))[:, None]
     both = np.minimum(trust, trust[mirror])
     return fill(laplacian, log[mirror] - log, both, np.zeros(1), smoothness=1.0, pull=1e-3)[:, 0]

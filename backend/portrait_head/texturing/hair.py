@@ -37,7 +37,7 @@ class HairConfig:
 
 
 def hair_uvs(vertices: np.ndarray, triangles: np.ndarray, capsule: Capsule) -> np.ndarray:
-    """UVs [M, 3, 2] float32 of a hair mesh: u runs round the head from the face to the subject's left, v from tip to crown.
+    """UVs [M, 3, 2] float32 of hair: u runs round the head from the face to the subject's left, v from tip to crown.
 
     A triangle over the seam (at the face, where u is 0) has u beyond 1: the texture repeats.
     """
@@ -89,8 +89,9 @@ def paint_hair(
     # The smooth colours first: where the photo ends, strands go on in the colour it ended with.
     height = np.linspace(0.0, 1.0, shape[0], dtype=np.float32)[:, None] * np.ones(shape[1], np.float32)
     usual = tone.at(config.rank - config.nape_shade * step(height, 0.35, 0.95))
-    known = trust + config.mirror_trust * trust[:, ::-1] * (1 - trust)
-    mixed = colour * trust[..., None] + (colour[:, ::-1] * (config.mirror_trust * trust[:, ::-1] * (1 - trust))[..., None])
+    borrowed = config.mirror_trust * trust[:, ::-1] * (1 - trust)
+    known = trust + borrowed
+    mixed = colour * trust[..., None] + colour[:, ::-1] * borrowed[..., None]
     smooth = _smooth_map(mixed / np.maximum(known, 1e-6)[..., None], known, usual, config)
 
     grown = smooth + tone.at(config.rank + strands) - tone.at(np.array(config.rank))

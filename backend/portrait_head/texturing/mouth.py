@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -86,7 +87,7 @@ def _arch(vertices: np.ndarray) -> np.ndarray:
     bins = np.linspace(0.0, np.pi / 2, 13)
     border = [
         place[near][np.argmax(radius[near])]
-        for low, high in zip(bins[:-1], bins[1:], strict=True)
+        for low, high in pairwise(bins)
         if (near := np.flatnonzero((angle >= low - 1e-6) & (angle <= high + 1e-6))).size
     ]
     border[0] = np.array([0.0, place[:, 1].max()])

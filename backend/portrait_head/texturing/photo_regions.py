@@ -73,7 +73,7 @@ class PhotoMasks:
 
     Attributes:
         surface: skin of any kind with brows, lips and beard; without eyes, teeth, hair and clothes.
-        bare: the part of it without brows, lips and nostrils, beards and deep shadow included, to compare the two sides.
+        bare: the part of it without brows, lips and nostrils, but with beard and shadow, to compare the two sides.
         plain: the part of it that is nothing but skin, to measure light and tone on.
         hair: scalp hair.
         lips: their red, with a hard border.

@@ -19,10 +19,8 @@ def sample(image: np.ndarray, pixels: np.ndarray, method: int = cv2.INTER_LINEAR
     count = len(pixels)
     padded = np.zeros((-(-max(count, 1) // _ROW) * _ROW, 2), np.float32)
     padded[:count] = pixels - 0.5
-    at = padded.reshape(-1, _ROW, 2)
-    values = cv2.remap(
-        image, np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1]), method, borderMode=cv2.BORDER_REPLICATE
-    )
+    x, y = np.ascontiguousarray(padded[:, 0]), np.ascontiguousarray(padded[:, 1])
+    values = cv2.remap(image, x.reshape(-1, _ROW), y.reshape(-1, _ROW), method, borderMode=cv2.BORDER_REPLICATE)
     return values.reshape(-1, *image.shape[2:])[:count]
 
 

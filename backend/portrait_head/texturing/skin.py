@@ -12,7 +12,15 @@ from portrait_head.rendering.camera import PinholeCamera
 from portrait_head.rendering.lighting import linear_to_srgb, srgb_to_linear
 from portrait_head.rendering.preview import vertex_normals
 from portrait_head.texturing.completion import blotches, complete, skin_detail
-from portrait_head.texturing.delight import LUMINANCE, darker_than_mirror, one_sided, shading, uneven, without_creases, without_shine
+from portrait_head.texturing.delight import (
+    LUMINANCE,
+    darker_than_mirror,
+    one_sided,
+    shading,
+    uneven,
+    without_creases,
+    without_shine,
+)
 from portrait_head.texturing.occlusion import ambient_occlusion
 from portrait_head.texturing.photo_regions import PhotoMasks, PhotoView
 from portrait_head.texturing.projection import Projected, depth_view, project
@@ -199,7 +207,7 @@ def _limit(head: Head, open_sky: np.ndarray, config: SkinConfig) -> np.ndarray:
 
 def _lip_agreement(model: HeadModel, raster: UvRaster, lips_seen: np.ndarray, laplacian: csr_matrix) -> np.ndarray:
     """[N] 1 where photo and head agree on what is lip: skin is not painted on lips, nor their red beside them."""
-    red = _indicator(model, laplacian.shape[0], "lips")
+    red = _indicator(model, len(model.vertices), "lips")
     beside = ((laplacian != 0) @ red > 0).astype(np.float32)
     inside, near = raster.spread(red), raster.spread(beside)
     return (1 - inside * (1 - lips_seen)) * (1 - (1 - near) * lips_seen)

@@ -56,7 +56,7 @@ def gather(weights: csr_matrix, values: np.ndarray, trust: np.ndarray) -> tuple[
         means [V, C] float32 (0 where nothing is trusted) and trust [V] float32, the mean trust of the texels around.
     """
     back = weights.T
-    area = back @ np.ones(weights.shape[0], np.float32)
+    area = back @ np.ones(len(values), np.float32)
     total = back @ trust.astype(np.float32)
     means = back @ (values * trust[:, None]).astype(np.float32)
     return means / np.maximum(total, 1e-6)[:, None], total / np.maximum(area, 1e-6)

@@ -1,0 +1,145 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from portrait_head.head_model import load_head_model
+from portrait_head.head_model.arkit import ARKIT_NAMES
+from portrait_head.progress import Progress
+from portrait_head.request import HeadRequest
+from portrait_head.stages import fit, guide, portrait, sculpt, texture
+from portrait_head.texturing.uv_raster import UvRaster, head_raster
+
+SIZE = 1024
+REQUEST = HeadRequest(photos=("sample",), texture_size=SIZE)
+
+
+@pytest.fixture(scope="module")
+def upstream():
+    seen = portrait.run(REQUEST, Progress())
+    fitted = fit.run(REQUEST, seen, Progress())
+    guided = guide.run(REQUEST, seen, fitted, Progress())
+    return seen, fitted, sculpt.run(REQUEST, seen, fitted, guided, Progress())
+
+
+@pytest.fixture(scope="module")
+def sample(upstream) -> texture.Texture:
+    return texture.run(REQUEST, *upstream, Progress())
+
+
+@pytest.fixture(scope="module")
+def skin() -> UvRaster:
+    return head_raster("skin", SIZE)
+
+
+def region(raster: UvRaster, *names: str) -> np.ndarray:
+    model = load_head_model()
+    inside = np.zeros(len(model.vertices), np.float32)
+    for name in names:
+        inside[model.regions[name]] = 1
+    return raster.spread(inside) > 0.95
+
+
+def test_every_image_has_its_size_and_kind(upstream, sample):
+    assert sample.skin.shape == (SIZE, SIZE, 3)
+    assert sample.confidence.shape == (SIZE, SIZE)
+    for image, channels in ((sample.eyes, 3), (sample.mouth, 3), (sample.lashes, 4)):
+        assert image.shape[2] == channels
+    for image in (sample.skin, sample.confidence, sample.eyes, sample.mouth, sample.lashes, sample.hair):
+        assert image.dtype == np.uint8
+    assert sample.hair_uvs.shape == (len(upstream[2].hair_triangles), 3, 2)
+    assert sample.hair_uvs.dtype == np.float32
+
+
+def test_the_face_is_given_back(sample):
+    assert sample.ssim >= 0.85
+
+
+def test_two_runs_give_the_same_bytes(upstream, sample):
+    again = texture.run(REQUEST, *upstream, Progress())
+    for name in ("skin", "confidence", "eyes", "mouth", "lashes", "hair", "hair_uvs"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(sample, name), err_msg=name)
+
+
+def test_lips_hold_no_teeth(sample, skin):
+    lips = skin.flat(sample.skin)[region(skin, "lips")].astype(int)
+    # Enamel is about as green as red; lips never are.
+    assert (lips[:, 0] - lips[:, 1] > 8).mean() > 0.99
+    assert np.percentile(lips.mean(axis=1), 99) < 225
+
+
+def test_the_neck_has_the_tone_of_the_face(sample, skin):
+    colour = skin.flat(sample.skin).astype(float)
+    seen = skin.flat(sample.confidence) > 200
+    face = np.median(colour[region(skin, "face") & seen], axis=0)
+    neck = colour[region(skin, "neck")]
+    # The sample wears a black collar and an orange suit: neither may reach the neck.
+    assert np.abs(np.median(neck, axis=0) - face).max() < 25
+    assert np.abs(np.percentile(neck, 1, axis=0) - face).max() < 60
+    assert neck.mean(axis=1).std() > 1  # nor is it a flat fill
+
+
+def test_the_photo_is_not_trusted_where_it_saw_nothing(sample, skin):
+    trust = skin.flat(sample.confidence)
+    points = skin.spread(load_head_model().vertices)
+    assert trust[points[:, 2] < -0.02].max() == 0
+    assert trust[region(skin, "eye_socket_left", "eye_socket_right")].max() == 0
+    cheeks = region(skin, "face") & (np.abs(points[:, 0]) < 0.04) & (points[:, 1] > 0) & (points[:, 1] < 0.015)
+    assert np.median(trust[cheeks]) > 200
+
+
+def test_without_delighting_the_photo_stays(upstream, sample, skin):
+    kept = texture.run(replace(REQUEST, delight=0.0), *upstream, Progress())
+    assert abs(kept.ssim - sample.ssim) < 0.03
+    difference = np.abs(kept.skin.astype(int) - sample.skin)
+    assert skin.flat(difference)[skin.flat(sample.confidence) > 200].mean() > 1
+
+
+def test_a_quick_preset_is_small(upstream):
+    request = replace(REQUEST, preset="quick", texture_size=2048)
+    assert texture.run(request, *upstream, Progress()).skin.shape == (1024, 1024, 3)
+
+
+def test_a_head_without_hair_has_a_blank_hair_image(upstream):
+    seen, fitted, _ = upstream
+    guided = guide.run(REQUEST, seen, fitted, Progress())
+    bare = sculpt.run(replace(REQUEST, hair="none"), seen, fitted, guided, Progress())
+    found = texture.run(REQUEST, seen, fitted, bare, Progress())
+    assert found.hair.shape == (1, 1, 4)
+    assert found.hair_uvs.shape == (0, 3, 2)
+    scalp = skin_of(found, "scalp")
+    assert np.abs(np.median(scalp, axis=0) - np.median(skin_of(found, "face"), axis=0)).max() < 30
+
+
+def skin_of(result: texture.Texture, name: str) -> np.ndarray:
+    raster = head_raster("skin", SIZE)
+    return raster.flat(result.skin)[region(raster, name)].astype(float)
+
+
+def test_a_grey_photo_gives_a_grey_head_and_says_so(upstream):
+    seen, fitted, sculpted = upstream
+    grey = np.repeat(seen.image.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
+    found = texture.run(REQUEST, replace(seen, image=grey), fitted, sculpted, Progress())
+    for image in (found.skin, found.eyes, found.mouth, found.hair):
+        assert np.ptp(image[..., :3].astype(int), axis=-1).max() <= 2
+    assert any("no colour" in warning for warning in found.warnings)
+
+
+def test_no_skin_at_all_still_gives_a_head(upstream):
+    seen, fitted, sculpted = upstream
+    nothing = np.zeros_like(seen.skin)
+    found = texture.run(REQUEST, replace(seen, skin=nothing, person=nothing), fitted, sculpted, Progress())
+    assert any("Too little bare skin" in warning for warning in found.warnings)
+    face = skin_of(found, "face")
+    assert 60 < np.median(face) < 230
+
+
+def test_closed_eyes_and_smiles_are_named(upstream):
+    seen, fitted, sculpted = upstream
+    expression = np.zeros(52, np.float32)
+    expression[[ARKIT_NAMES.index(f"eyeBlink{side}") for side in ("Left", "Right")]] = 0.9
+    closed = texture.run(REQUEST, seen, replace(fitted, expression=expression), sculpted, Progress())
+    assert any("closed" in warning for warning in closed.warnings)
+    expression = np.zeros(52, np.float32)
+    expression[[ARKIT_NAMES.index(f"mouthSmile{side}") for side in ("Left", "Right")]] = 0.9
+    smiling = texture.run(REQUEST, seen, replace(fitted, expression=expression), sculpted, Progress())
+    assert any("smiles" in warning for warning in smiling.warnings)
