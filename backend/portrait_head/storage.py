@@ -7,6 +7,7 @@ else). The same value always gives the same bytes.
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import tempfile
 import typing
@@ -22,8 +23,15 @@ def save(folder: Path, value: Any) -> None:
     """Write the dataclass instance `value` into `folder`, which must exist."""
     arrays: dict[str, np.ndarray] = {}
     plain = _split(value, "", arrays)
-    np.savez(folder / "arrays.npz", **{name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    write_arrays(folder / "arrays.npz", arrays)
     (folder / "values.json").write_text(json.dumps(plain, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays as an npz file."""
+    packed = io.BytesIO()  # a zip file that the disk has no room for complains a second time when it is collected
+    np.savez(packed, **{name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    path.write_bytes(packed.getbuffer())
 
 
 def publish(folder: Path, value: Any) -> None:

@@ -15,10 +15,11 @@ import queue
 import sys
 import threading
 from dataclasses import dataclass
+from io import RawIOBase
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
 import portrait_head
 from portrait_head import failures
@@ -35,7 +36,9 @@ def serve() -> int:
     """Serve until `shutdown` or the end of stdin; returns the exit status."""
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints from here on prints to the log
-    Worker(sys.stdin.buffer, out).run()
+    # Unbuffered: a reader that waits in a buffer's lock would keep the interpreter from ending.
+    with os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0) as requests:
+        Worker(requests, out).run()
     return 0
 
 
@@ -53,7 +56,7 @@ class _FromEngine:
 class Worker:
     """Answers requests and passes the engine's events on as notifications."""
 
-    def __init__(self, requests: BinaryIO, out: TextIO) -> None:
+    def __init__(self, requests: RawIOBase, out: TextIO) -> None:
         self._out = out
         self._inbox: queue.Queue[_Line | _FromEngine] = queue.Queue()
         self._engine: _Engine | None = None
@@ -71,7 +74,7 @@ class Worker:
                 self._handle_event(message.event)
         self._end_engine()
 
-    def _read(self, requests: BinaryIO) -> None:
+    def _read(self, requests: RawIOBase) -> None:
         while line := requests.readline(MAX_LINE):
             self._inbox.put(_Line(line))
         self._inbox.put(_Line(b""))
@@ -94,7 +97,7 @@ class Worker:
         elif method == "generate":
             self._generate(number, params)
         elif method == "cancel":
-            self._answer(number, {"cancelled": self._cancel()})
+            self._cancel(number)
         elif method == "shutdown":
             self._answer(number, None)
             return False
@@ -129,12 +132,13 @@ class Worker:
         self._answer(number, {"job": params["job"]})
         self._engine.submit(request, params["job"])
 
-    def _cancel(self) -> bool:
+    def _cancel(self, number: Any) -> None:
         was_busy = self._busy
         if was_busy:
             self._end_engine()
+        self._answer(number, {"cancelled": was_busy})
+        if was_busy:
             self._notify(Failed("cancelled", "The job was cancelled.", "Start it again to continue where it stopped."))
-        return was_busy
 
     def _handle_event(self, event: Event | None) -> None:
         if event is None:

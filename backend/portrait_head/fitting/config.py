@@ -15,6 +15,7 @@ class LandmarkConfig:
     outlier: float = 3.0  # residuals beyond so many standard deviations lose their pull
     depth_noise: float = 0.10  # of MediaPipe's own depth, which is a guess about people in general
     depth_count: float = 10.0  # all depths together tell about as much as so many free ones
+    oval_noise: float = 0.0  # more noise of the oval, which hair and ears shift
     oval_slide: float = 0.30  # more noise of the oval at a yaw of 90 degrees: it follows the outline there
     curvature_mean: float = 0.8  # 1 / camera distance, 1/m: portraits are taken from 0.6 to 3 m
     curvature_sigma: float = 0.3
@@ -37,10 +38,13 @@ class ShadingConfig:
     outlier: float = 0.15  # difference at which a shadow or a highlight has lost three quarters of its weight
     landmark_share: float = 0.5  # of the landmarks' weight beside the shading
     albedo_order: int = 3
+    openness_rays: int = 48  # rays from each sample that tell how open it lies; 0 for no such column of the albedo
+    slope_share: float = 1.0
     albedo_ridge: float = 0.03  # against the mean square of the residuals
     light_ridge: float = 1e-4
     light_rounds: int = 2  # of light and albedo in turn before every step
     facing: float = 0.25  # least cosine between a sample's normal and the view
+    hair_margin: float = 0.0  # inter-ocular distances that a sample keeps from what is not bare skin
     least_samples: int = 300  # fewer do not tell light from shape
     kept_away: tuple[tuple[str, float], ...] = (
         ("brow_left", 0.006), ("brow_right", 0.006), ("eye_loop_left", 0.004), ("eye_loop_right", 0.004),

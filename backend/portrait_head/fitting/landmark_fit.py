@@ -117,7 +117,7 @@ class LandmarkTerm:
         """Inverse variances [936] of the residuals' own noise, and [468] of the depths; less for outliers."""
         config = self._config
         noise = np.hypot(self._rest, config.noise_floor)
-        noise[OVAL] += config.oval_slide * (1 - abs(state.pose.rotation[2, 2]))
+        noise[OVAL] += config.oval_noise + config.oval_slide * (1 - abs(state.pose.rotation[2, 2]))
         # What the landmarks have in common is no outlier.
         plain = np.repeat(noise**-2, 2)
         shared = self._components * plain

@@ -194,7 +194,7 @@ class ShadingTerm:
         jacobian = np.empty((3, len(polynomial), PARAMETERS + len(self._moves)))
         inner = np.empty((3, len(polynomial), HARMONICS + polynomial.shape[1]))
         for channel in range(3):
-            slope = seen.slopes[:, :, channel] / illumination.colour[channel]
+            slope = self._config.slope_share * seen.slopes[:, :, channel] / illumination.colour[channel]
             tint = 1 + polynomial @ illumination.albedo[:, channel]
             shade = seen.basis @ illumination.light[:, channel]
             jacobian[channel, :, :PARAMETERS] = np.einsum("ni,nip->np", slope, by_pose)

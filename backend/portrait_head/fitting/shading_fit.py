@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from portrait_head.fitting.config import FitConfig, ShadingConfig
-from portrait_head.fitting.landmark_fit import LandmarkTerm, State, advance
+from portrait_head.fitting.landmark_fit import LandmarkTerm, State, advance, interocular
 from portrait_head.fitting.shading import Illumination, Pyramid, ShadingTerm, bilinear
 from portrait_head.fitting.space import FitModel
 from portrait_head.fitting.surface_samples import SurfaceSamples, surface_samples
@@ -35,7 +36,9 @@ def fit_shading(
         The new state and the light; the old state and None if too little bare skin is seen.
     """
     shading = config.shading
-    seen = visible_samples(fit_model, surface_samples(fit_model, shading), state, skin, shading)
+    reach = 2 * round(shading.hair_margin * interocular(landmarks)) + 1
+    bare = cv2.erode(skin, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
+    seen = visible_samples(fit_model, surface_samples(fit_model, shading), state, bare, shading)
     if len(seen.polynomial) < shading.least_samples:
         return state, None
     pyramid = Pyramid(image, landmarks, shading)

@@ -10,6 +10,9 @@ from scipy.spatial import cKDTree
 from portrait_head.fitting.config import ShadingConfig
 from portrait_head.fitting.space import FaceSpace, FitModel
 from portrait_head.head_model.model import HeadModel
+from portrait_head.rendering.raycast import RayCaster
+
+RAY_START = 5e-4  # metres above the skin from which rays leave
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,11 @@ def surface_samples(fit_model: FitModel, config: ShadingConfig) -> SurfaceSample
         corners[row, : len(vertices)] = vertices
         weights[:, row, : len(vertices)] = weight
     points, first, second = (fit_model.vertices.at(corners, weight) for weight in weights)
-    return SurfaceSamples(points, first, second, _polynomial(points.mean, config.albedo_order))
+    columns = [_polynomial(points.mean, config.albedo_order)]
+    if config.openness_rays:
+        columns.append(_openness(fit_model, points.mean, np.cross(first.mean, second.mean), config.openness_rays))
+    values = np.concatenate(columns, axis=1)
+    return SurfaceSamples(points, first, second, (values - values.mean(axis=0)) / values.std(axis=0))
 
 
 def _bare_skin(model: HeadModel, config: ShadingConfig) -> np.ndarray:
@@ -102,6 +109,20 @@ def _rings(model: HeadModel) -> dict[int, list[int]]:
 def _polynomial(points: np.ndarray, order: int) -> np.ndarray:
     """[N, Q] the monomials x^a y^b with 0 < a + b <= order over the face."""
     x, y = ((points - points.mean(axis=0)) / points.std(axis=0))[:, :2].T
-    columns = [x**a * y**b for a in range(order + 1) for b in range(order + 1 - a) if a + b]
-    values = np.stack(columns, axis=1)
-    return (values - values.mean(axis=0)) / values.std(axis=0)
+    return np.stack([x**a * y**b for a in range(order + 1) for b in range(order + 1 - a) if a + b], axis=1)
+
+
+def _openness(fit_model: FitModel, points: np.ndarray, normals: np.ndarray, rays: int) -> np.ndarray:
+    """[N, 1] the share of each point's half space, cosine-weighted, that the mean face leaves open."""
+    normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
+    index = np.arange(rays) + 0.5
+    # A spiral over the disc, lifted to the half sphere (Malley).
+    radius, angle = np.sqrt(index / rays), np.pi * (1 + 5**0.5) * index
+    local = np.stack([radius * np.cos(angle), radius * np.sin(angle), np.sqrt(1 - radius**2)], axis=1)
+    side = np.cross(normals, np.where(np.abs(normals[:, :1]) < 0.9, [[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]))
+    side /= np.linalg.norm(side, axis=1, keepdims=True)
+    frame = np.stack([side, np.cross(normals, side), normals], axis=1)
+    model = fit_model.model
+    caster = RayCaster(fit_model.vertices.mean, model.triangles()[: 2 * model.part("skin").faces[1]])
+    blocked = caster.occluded((points + RAY_START * normals)[:, None], local @ frame)
+    return 1 - blocked.mean(axis=1)[:, None]

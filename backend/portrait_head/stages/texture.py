@@ -71,9 +71,7 @@ def run(request: HeadRequest, portrait: Portrait, fit: Fit, sculpt: Sculpt, prog
     model = load_head_model()
     size = min(request.texture_size, QUICK_SIZE) if request.preset == "quick" else request.texture_size
     small = min(size // SMALL_SHARE, SMALL_LIMIT)
-    view = PhotoView(
-        portrait.image, portrait.valid, portrait.landmarks, portrait.person, portrait.hair, portrait.skin
-    )
+    view = PhotoView(portrait.image, portrait.valid, portrait.landmarks, portrait.person, portrait.hair, portrait.skin)
     masks = photo_masks(view)
     tone = hair_tone(portrait.image, masks.hair)
     raster = head_raster("skin", size)

@@ -90,9 +90,7 @@ def one_sided(
     return fill(laplacian, half, both, np.zeros(3), smoothness=1.0, pull=0.02)
 
 
-def darker_than_mirror(
-    linear: np.ndarray, trust: np.ndarray, mirror: np.ndarray, laplacian: csr_matrix
-) -> np.ndarray:
+def darker_than_mirror(linear: np.ndarray, trust: np.ndarray, mirror: np.ndarray, laplacian: csr_matrix) -> np.ndarray:
     """How much darker [V] than its mirror image a place is in the photo: log luminance, carried on where unseen."""
     log = np.log(np.maximum(linear @ LUMINANCE, 1e-3))[:, None]
     both = np.minimum(trust, trust[mirror])

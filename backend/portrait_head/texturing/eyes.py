@@ -134,4 +134,3 @@ def iris_colour(
     brightness = float(colour @ np.array([0.2126, 0.7152, 0.0722]))
     limited = np.clip(brightness * 1.25, 0.02, config.brightest_iris)
     return (colour * limited / max(brightness, 1e-4)).astype(np.float32), True
-

@@ -52,9 +52,7 @@ def paint_lashes(model: HeadModel, raster: UvRaster, seed: int, config: LashConf
     return image
 
 
-def _hairs(
-    s: np.ndarray, t: np.ndarray, count: int, layer: int, random: np.ndarray, config: LashConfig
-) -> np.ndarray:
+def _hairs(s: np.ndarray, t: np.ndarray, count: int, layer: int, random: np.ndarray, config: LashConfig) -> np.ndarray:
     """Alpha [N] of `count` hairs standing side by side along s, growing along t."""
     best = np.zeros(len(s), np.float32)
     # A hair leans outwards as it grows; a bent one may cross into its neighbours' cells, so these are looked at too.

@@ -67,5 +67,5 @@ def triplanar(tile: np.ndarray, points: np.ndarray, normals: np.ndarray, metres:
     out = np.zeros((len(points), tile.shape[2]), np.float32)
     for axis, across in enumerate(([2, 1], [0, 2], [0, 1])):
         rows = np.flatnonzero(weights[:, axis] > _NEGLIGIBLE)
-        out[rows] += weights[rows, axis, None] * sample_texture(tile, scaled[np.ix_(rows, across)])
+        out[rows] += weights[rows, axis, None] * sample_texture(tile, scaled[rows][:, across])
     return out

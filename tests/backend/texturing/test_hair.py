@@ -16,9 +16,13 @@ def cap():
     polar = np.linspace(0.02, 1.9, rows)[:, None]
     turn = np.linspace(0, 2 * np.pi, columns, endpoint=False)[None]
     centre = np.array([0.0, 0.05, 0.0])
-    points = np.stack(
-        [np.sin(polar) * np.sin(turn), np.cos(polar) + 0 * turn, np.sin(polar) * np.cos(turn)], axis=-1
-    ).reshape(-1, 3) * 0.1 + centre
+    points = (
+        np.stack(
+            [np.sin(polar) * np.sin(turn), np.cos(polar) + 0 * turn, np.sin(polar) * np.cos(turn)], axis=-1
+        ).reshape(-1, 3)
+        * 0.1
+        + centre
+    )
     index = np.arange(rows * columns).reshape(rows, columns)
     right = np.roll(index, -1, axis=1)
     triangles = np.concatenate([
