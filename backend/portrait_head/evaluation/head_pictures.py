@@ -20,9 +20,13 @@ def picture(asset: HeadAsset, yaw: float, expression: dict[str, float], size: in
         expression: ARKit weights by name; those left out are 0.
         size: side in pixels.
     """
-    surfaces = tuple(surface for mesh in asset.meshes for surface in _surfaces(asset, mesh, expression))
     target = np.array([0.0, 0.01, 0.0])
-    return render(surfaces, orbit_camera(yaw, 0.0, size, target, HALF_HEIGHT))
+    return render(surfaces(asset, expression), orbit_camera(yaw, 0.0, size, target, HALF_HEIGHT))
+
+
+def surfaces(asset: HeadAsset, expression: dict[str, float]) -> tuple[Surface, ...]:
+    """Every mesh of the head in an expression, one surface a material."""
+    return tuple(surface for mesh in asset.meshes for surface in _surfaces(asset, mesh, expression))
 
 
 def posed(mesh: AssetMesh, expression: dict[str, float]) -> np.ndarray:
