@@ -44,7 +44,8 @@ class ShadingConfig:
     light_ridge: float = 1e-4
     light_rounds: int = 2  # of light and albedo in turn before every step
     facing: float = 0.25  # least cosine between a sample's normal and the view
-    hair_margin: float = 0.0  # inter-ocular distances that a sample keeps from what is not bare skin
+    channels: tuple[float, float, float] = (1.0, 1.0, 1.0)  # light creeps through skin, red the farthest
+    hair_margin: float = 0.06  # inter-ocular distances that a sample keeps from what is not bare skin
     least_samples: int = 300  # fewer do not tell light from shape
     kept_away: tuple[tuple[str, float], ...] = (
         ("brow_left", 0.006), ("brow_right", 0.006), ("eye_loop_left", 0.004), ("eye_loop_right", 0.004),

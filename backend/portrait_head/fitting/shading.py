@@ -163,18 +163,19 @@ class ShadingTerm:
         residual, jacobian, inner = self.rows(state, seen, illumination)
         scale = self._config.weight / self._config.noise**2
         root = np.sqrt(self._trust(residual) * scale / len(residual))
+        shares = np.sqrt(self._config.channels)
         count, own = jacobian.shape[2], inner.shape[2]
         ridge = np.full(own, self._config.albedo_ridge * scale)
         ridge[:HARMONICS] = self._config.light_ridge * scale
         hessian, gradient = np.zeros((count, count)), np.zeros(count)
         for channel in range(3):
             stacked = np.concatenate([jacobian[channel], inner[channel], residual[:, channel, None]], axis=1)
-            stacked *= root[:, None]
+            stacked *= shares[channel] * root[:, None]
             products = stacked.T @ stacked
             held = np.concatenate([illumination.light[:, channel], illumination.albedo[:, channel]])
-            within = products[count:-1, count:-1] + np.diag(ridge)
+            within = products[count:-1, count:-1] + np.diag(ridge * self._config.channels[channel])
             across = products[:count, count:-1]
-            solved = np.linalg.solve(within, np.column_stack([across.T, products[count:-1, -1] + ridge * held]))
+            solved = np.linalg.solve(within, np.column_stack([across.T, products[count:-1, -1] + ridge * self._config.channels[channel] * held]))
             hessian += products[:count, :count] - across @ solved[:, :-1]
             gradient += products[:count, -1] - across @ solved[:, -1]
         return hessian, gradient

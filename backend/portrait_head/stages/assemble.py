@@ -20,13 +20,14 @@ from portrait_head.stages.portrait import Portrait
 from portrait_head.stages.sculpt import Sculpt
 from portrait_head.stages.texture import Texture
 
-# Name, alpha (hair is cut out rather than blended: engines sort that right), roughness, specular, subsurface. Skin: Principled BSDF values that portrait artists start from.
+# Name, alpha, roughness, specular, subsurface. Skin: Principled BSDF values that portrait artists start from. Hair is
+# blended: cut out at one half, its edge would stand off the skin with a dark line under it.
 MATERIALS = (
     ("skin", "opaque", 0.5, 0.4, 0.08),
     ("eyes", "opaque", 0.12, 0.5, 0.0),
     ("mouth", "opaque", 0.3, 0.5, 0.05),
     ("lashes", "blend", 0.7, 0.2, 0.0),
-    ("hair", "mask", 0.55, 0.3, 0.0),
+    ("hair", "blend", 0.55, 0.3, 0.0),
 )
 LICENCES = (
     "Head model: MakeHuman base mesh and targets, CC0 1.0",
