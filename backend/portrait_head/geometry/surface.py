@@ -91,4 +91,12 @@ def decimate(vertices: np.ndarray, triangles: np.ndarray, most: int) -> tuple[np
     points, faces = fast_simplification.simplify(
         np.ascontiguousarray(vertices), np.ascontiguousarray(triangles), target_count=most, agg=5.0
     )[:2]
-    return points.astype(np.float64), faces.astype(np.int64)
+    return keep(points.astype(np.float64), faces.astype(np.int64), ~_folded(faces))
+
+
+def _folded(triangles: np.ndarray) -> np.ndarray:
+    """Mask [M] of triangles that decimation has folded onto each other: nothing lies between them, and Blender
+    refuses two faces on the same corners."""
+    corners = np.sort(triangles, axis=1)
+    _, first, count = np.unique(corners, axis=0, return_inverse=True, return_counts=True)
+    return count[first.ravel()] > 1

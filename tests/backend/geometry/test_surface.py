@@ -60,3 +60,15 @@ def test_crumbs_go_and_the_large_piece_stays_whole() -> None:
     kept_vertices, kept_triangles = surface.without_crumbs(*both, least=0.02)
     assert len(kept_vertices) == len(vertices)
     assert len(kept_triangles) == len(triangles)
+
+
+def test_decimation_leaves_no_two_triangles_on_the_same_corners():
+    # A thin crumpled sheet: decimated hard, such a surface folds triangles onto each other.
+    rng = np.random.default_rng(0)
+    vertices, triangles = ball()
+    vertices = vertices * (1.0, 1.0, 0.02) + rng.normal(scale=0.01, size=vertices.shape)
+    _, few = surface.decimate(vertices, triangles, most=400)
+
+    corners = np.sort(few, axis=1)
+    assert len(np.unique(corners, axis=0)) == len(corners)
+    assert (np.diff(corners, axis=1) > 0).all()
