@@ -15,21 +15,12 @@ import numpy as np
 from PIL import Image
 
 from portrait_head.head_model.arkit import ARKIT_NAMES
+from portrait_head.head_model.model import Part
 from portrait_head.rendering.camera import PinholeCamera
 from portrait_head.storage import write_arrays
 
 FORMAT = 1
 PNG_COMPRESSION = 3  # of 9: a 2048 texture in a third of a second, 10 % larger than at 9
-
-
-@dataclass(frozen=True)
-class MeshPart:
-    """A named run [start, stop) of vertices and of faces with one material."""
-
-    name: str
-    material: str
-    vertices: tuple[int, int]
-    faces: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -56,7 +47,7 @@ class AssetMesh:
     joints: np.ndarray
     weights: np.ndarray
     shape_keys: np.ndarray
-    parts: tuple[MeshPart, ...]
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True)
@@ -175,7 +166,7 @@ def read_asset(folder: Path, kind: type[HeadAsset] = HeadAsset) -> HeadAsset:
         own = {name.split("/")[1]: array for name, array in arrays.items() if name.split("/")[0] == mesh["name"]}
         own.setdefault("shape_keys", np.zeros((0, len(own["vertices"]), 3), np.float32))
         parts = tuple(
-            MeshPart(p["name"], p["material"], tuple(p["vertices"]), tuple(p["faces"])) for p in mesh["parts"]
+            Part(p["name"], p["material"], tuple(p["vertices"]), tuple(p["faces"])) for p in mesh["parts"]
         )
         meshes.append(AssetMesh(name=mesh["name"], parts=parts, **own))
     materials = tuple(
@@ -185,7 +176,7 @@ def read_asset(folder: Path, kind: type[HeadAsset] = HeadAsset) -> HeadAsset:
     bones = tuple(
         RigBone(b["name"], b["parent"], tuple(b["head"]), tuple(b["tail"])) for b in description["rig"]["bones"]
     )
-    camera = {
+    camera: dict[str, Any] = {
         name: np.array(value) if isinstance(value, list) else value
         for name, value in description["photo_pose"]["camera"].items()
     }

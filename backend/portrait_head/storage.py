@@ -77,7 +77,7 @@ def _split(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
 def _join(kind: Any, plain: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
     if path in arrays:
         return arrays[path]
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         return kind(
             **{

@@ -16,7 +16,7 @@ class Outer:
     many: tuple[Inner, ...]
     named: dict[str, np.ndarray]
     words: tuple[str, ...]
-    number: float
+    number: float | np.floating
     nothing: str | None
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from portrait_head.asset import AssetMesh, HeadAsset, Material, read_asset
 from portrait_head.evaluation.head_pictures import surfaces
@@ -74,7 +74,7 @@ def portrait(asset: HeadAsset, person: Invented) -> np.ndarray:
 
 def _follow(mesh: AssetMesh, before: np.ndarray, after: np.ndarray) -> AssetMesh:
     """A mesh over the head, moved as the skin under it moved."""
-    distance, nearest = cKDTree(before).query(mesh.vertices, k=NEIGHBOURS)
+    distance, nearest = KDTree(before).query(mesh.vertices, k=NEIGHBOURS)
     weight = 1.0 / (distance + 1e-3)
     moved = (weight[..., None] * (after - before)[nearest]).sum(axis=1) / weight.sum(axis=1, keepdims=True)
     return replace(mesh, vertices=(mesh.vertices + moved).astype(np.float32))
@@ -88,7 +88,7 @@ def _tinted(material: Material, factors: tuple[float, float, float]) -> Material
 
 def main() -> None:
     """Write a portrait of every invented person."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Portraits of people who do not exist.")
     parser.add_argument("--job", type=Path, required=True, help="a finished job of the sample portrait")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()

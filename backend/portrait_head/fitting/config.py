@@ -11,7 +11,7 @@ class LandmarkConfig:
 
     iterations: int = 12  # Gauss-Newton steps; the cost is flat to 1e-4 after eight
     noise_floor: float = 0.012  # noise of each landmark in a photo, beside what the renders showed
-    weight: float = 0.7  # of all landmarks: photos are harder than the renders that their errors come from
+    weight: float = 0.25  # of all landmarks: photos are harder than the renders that their errors come from
     outlier: float = 3.0  # residuals beyond so many standard deviations lose their pull
     depth_noise: float = 0.10  # of MediaPipe's own depth, which is a guess about people in general
     depth_count: float = 10.0  # all depths together tell about as much as so many free ones
@@ -23,6 +23,7 @@ class LandmarkConfig:
     expression_ridge: float = 2.0  # 1 / variance of an expression weight
     expression_sparsity: float = 1.0  # pull towards 0 of every expression weight
     expression_tie: float = 6.0  # pull of left and right towards each other
+    settling_steps: int = 5  # of `settle`
     score_limit: float = 3.5  # standard deviations that a mode of the prior may reach
 
 
@@ -33,18 +34,20 @@ class ShadingConfig:
     face_pixels: float = 400.0  # from the top of the forehead to the chin, at most
     blurs: tuple[float, ...] = (3.0, 1.5, 0.8)  # pixels, coarse to fine
     iterations: int = 3  # Gauss-Newton steps a level
-    weight: float = 150.0  # of all samples together: they tell about as much as so many free ones
+    weight: float = 50.0  # of all samples together: they tell about as much as so many free ones
     noise: float = 0.06  # what a plain skin differs from the model
     outlier: float = 0.15  # difference at which a shadow or a highlight has lost three quarters of its weight
     landmark_share: float = 0.5  # of the landmarks' weight beside the shading
-    albedo_order: int = 3
+    albedo_order: int = 2
     openness_rays: int = 48  # rays from each sample that tell how open it lies; 0 for no such column of the albedo
     slope_share: float = 1.0
     albedo_ridge: float = 0.03  # against the mean square of the residuals
     light_ridge: float = 1e-4
     light_rounds: int = 2  # of light and albedo in turn before every step
-    facing: float = 0.25  # least cosine between a sample's normal and the view
-    channels: tuple[float, float, float] = (1.0, 1.0, 1.0)  # light creeps through skin, red the farthest
+    facing: float = 0.03  # least cosine between a sample's normal and the view
+    expression_share: float = 1.0
+    channels: tuple[float, float, float] = (0.3, 1.0, 1.0)  # light creeps through skin, red the farthest
+    dark_floor: float = 0.5  # brightness under which the dark is believed no more finely
     hair_margin: float = 0.06  # inter-ocular distances that a sample keeps from what is not bare skin
     least_samples: int = 300  # fewer do not tell light from shape
     kept_away: tuple[tuple[str, float], ...] = (
@@ -54,14 +57,29 @@ class ShadingConfig:
 
 
 @dataclass(frozen=True)
+class ContourConfig:
+    """The outline of the jaw. Lengths in the image are fractions of the inter-ocular distance."""
+
+    weight: float = 10.0  # of the whole outline: it tells about as much as so many free points
+    noise: float = 0.015
+    outlier: float = 0.04
+    reach: float = 0.12  # how far an edge is looked for
+    steps: int = 49
+    least_strength: float = 1.5  # change of colour over an inter-ocular distance, in units of the colour itself
+    least_points: int = 8
+    below: float = 0.02  # metres, height on the template: higher up there is hair
+    lift: float = 0.002  # metres outside the rim from which the camera must be seen
+
+
+@dataclass(frozen=True)
 class ResidualConfig:
     """Offsets in the image plane for what the coefficients cannot explain."""
 
-    cap: float = 0.003  # metres; larger ones are landmark errors, not shape
-    outlier: float = 0.006  # metres at which a landmark counts half
+    cap: float = 0.006  # metres; larger ones are landmark errors, not shape
+    outlier: float = 0.012  # metres at which a landmark counts half
     oval_turn: float = 0.03  # 1 - cos(yaw) at which the oval's pull has fallen to 1/e
-    smoothness: float = 0.05  # of the Laplacian against one trusted landmark
-    neutral_share: float = 0.5  # how much of them is taken for shape: half of them is landmark noise
+    smoothness: float = 0.02  # of the Laplacian against one trusted landmark
+    neutral_share: float = 0.0  # how much of them is taken for shape: half of them is landmark noise
 
 
 @dataclass(frozen=True)
@@ -78,6 +96,10 @@ class FitConfig:
     """All of the fit's numbers."""
 
     landmarks: LandmarkConfig = LandmarkConfig()
+    settling: LandmarkConfig = LandmarkConfig(
+        noise_floor=0.02, weight=0.3, depth_count=1.0, oval_noise=0.03, expression_ridge=2.0, expression_sparsity=1.0
+    )
     shading: ShadingConfig = ShadingConfig()
+    contour: ContourConfig = ContourConfig()
     residual: ResidualConfig = ResidualConfig()
     checks: CheckConfig = CheckConfig()

@@ -64,10 +64,35 @@ def fit_landmarks(fit_model: FitModel, landmarks: np.ndarray, centre: np.ndarray
     return state
 
 
+def settle(fit_model: FitModel, state: State, landmarks: np.ndarray, config: LandmarkConfig) -> State:
+    """The same person, camera and expression moved until the head lies on the landmarks [478, 3] as they are.
+
+    For likeness the landmarks' common errors are best left unexplained; for laying the photo's texture on the head
+    they are not errors at all.
+    """
+    term = LandmarkTerm(fit_model, landmarks, config, together=False)
+    for _ in range(config.settling_steps):
+        hessian, gradient = term.normal_equations(state)
+        state = advance(state, hessian, gradient, config, same_person=True)
+    return state
+
+
 def advance(
-    state: State, hessian: np.ndarray, gradient: np.ndarray, config: LandmarkConfig, *, rigid: bool = False
+    state: State,
+    hessian: np.ndarray,
+    gradient: np.ndarray,
+    config: LandmarkConfig,
+    *,
+    rigid: bool = False,
+    same_person: bool = False,
 ) -> State:
-    """The state after one step under the priors; `hessian` [P, P] and `gradient` [P] of the evidence alone."""
+    """The state after one step under the priors.
+
+    Args:
+        hessian, gradient: [P, P] and [P] of the evidence alone.
+        rigid: only the camera moves, at its distance.
+        same_person: the scores stay.
+    """
     hessian, gradient = hessian.copy(), gradient.copy()
     _add_priors(state, hessian, gradient, config)
     modes = len(state.scores)
@@ -75,6 +100,8 @@ def advance(
     high = np.concatenate([np.full(PARAMETERS, np.inf), config.score_limit - state.scores, 1 - state.weights])
     if rigid:
         low[PARAMETERS - 1 :] = high[PARAMETERS - 1 :] = 0.0
+    if same_person:
+        low[PARAMETERS : PARAMETERS + modes] = high[PARAMETERS : PARAMETERS + modes] = 0.0
     step = bounded_step(hessian, gradient, np.minimum(low, 0), np.maximum(high, 0))
     pose, scores, weights = np.split(step, [PARAMETERS, PARAMETERS + modes])
     return State(
@@ -87,7 +114,9 @@ def advance(
 class LandmarkTerm:
     """Half the squared landmark errors, weighed by how landmarks err together and with less of what lies far off."""
 
-    def __init__(self, fit_model: FitModel, landmarks: np.ndarray, config: LandmarkConfig) -> None:
+    def __init__(
+        self, fit_model: FitModel, landmarks: np.ndarray, config: LandmarkConfig, *, together: bool = True
+    ) -> None:
         self._space = FaceSpace(
             fit_model.landmarks.mean[:MESH],
             fit_model.landmarks.modes[:, :MESH],
@@ -96,7 +125,8 @@ class LandmarkTerm:
         self._seen = landmarks[:MESH]
         self._unit = interocular(landmarks)
         self._rest = fit_model.errors.rest
-        self._components = fit_model.errors.components.reshape(len(fit_model.errors.components), -1)
+        components = fit_model.errors.components if together else fit_model.errors.components[:0]
+        self._components = components.reshape(len(components), 2 * MESH)
         self._config = config
 
     def normal_equations(self, state: State) -> tuple[np.ndarray, np.ndarray]:

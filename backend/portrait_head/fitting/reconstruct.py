@@ -9,7 +9,7 @@ import numpy as np
 from portrait_head.fitting.checks import fit_warnings
 from portrait_head.fitting.config import FitConfig
 from portrait_head.fitting.gaze import find_gaze, turn_eyes
-from portrait_head.fitting.landmark_fit import State, fit_landmarks, interocular
+from portrait_head.fitting.landmark_fit import State, fit_landmarks, interocular, settle
 from portrait_head.fitting.residual import residual_offsets
 from portrait_head.fitting.shading_fit import fit_shading
 from portrait_head.fitting.space import FITTED_EXPRESSIONS, FitModel
@@ -53,6 +53,7 @@ def reconstruct(
     state = fit_landmarks(fit_model, landmarks, np.array([width / 2, height / 2]), config.landmarks)
     state, illumination = fit_shading(fit_model, state, image, landmarks, skin, config)
     light = np.zeros((9, 3)) if illumination is None else illumination.light * illumination.colour
+    state = settle(fit_model, state, landmarks, config.settling)
     return _finish(fit_model, state, landmarks, (width, height), light.astype(np.float32), config)
 
 

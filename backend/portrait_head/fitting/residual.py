@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.sparse.linalg import splu
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from portrait_head.fitting.config import ResidualConfig
 from portrait_head.fitting.landmark_fit import MESH, OVAL
@@ -55,7 +55,7 @@ def surface_vertices(model: HeadModel) -> slice:
 def _carry_loose_parts(model: HeadModel, posed: np.ndarray, moved: np.ndarray) -> None:
     """Lashes go with the lids under them, each eyeball as a whole with the skin around it; teeth and tongue stay."""
     skin = slice(*model.part("skin").vertices)
-    tree = cKDTree(posed[skin])
+    tree = KDTree(posed[skin])
     lashes = slice(*model.part("lashes").vertices)
     moved[lashes] = moved[skin][tree.query(posed[lashes])[1]]
     for name in ("eye_left", "eye_right"):

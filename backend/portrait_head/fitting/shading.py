@@ -20,7 +20,6 @@ from portrait_head.fitting.pose import PARAMETERS
 from portrait_head.fitting.surface_samples import SurfaceSamples
 from portrait_head.rendering.lighting import sh_basis, srgb_to_linear
 
-HARMONICS = 9
 FOREHEAD, CHIN = 10, 152  # MediaPipe face mesh indices
 MARGIN = 0.2  # of the face's height kept around its landmarks
 
@@ -30,7 +29,7 @@ class Illumination:
     """Light and albedo, in units of the face's mean colour.
 
     Attributes:
-        light: [9, 3] for each colour channel, head space.
+        light: [L, 3] for each colour channel, head space: nine harmonics.
         albedo: [Q, 3] weights of the samples' polynomials; the albedo's mean is 1.
         colour: [3] linear RGB, the unit.
     """
@@ -96,7 +95,7 @@ class Geometry:
         first, second: [N, 3] tangents.
         normals: [N, 3] unit normals, head space.
         length: [N] of the tangents' cross product.
-        basis: [N, 9] spherical harmonics of the normals.
+        basis: [N, L] spherical harmonics of the normals.
         colours: [N, 3] of the photo.
         slopes: [N, 2, 3] of the photo's colours by the pixel.
     """
@@ -141,11 +140,11 @@ class ShadingTerm:
         polynomial = self._samples.polynomial
         rounds = self._config.light_rounds
         if start is None:
-            light = np.zeros((HARMONICS, 3))
+            light = np.zeros((seen.basis.shape[1], 3))
             start = Illumination(light, np.zeros((polynomial.shape[1], 3)), np.median(seen.colours, axis=0) + 1e-6)
             trust, rounds = np.ones(len(polynomial)), 3 * rounds
         else:
-            trust = self._trust(self.residual(seen, start))
+            trust = self._trust(self.residual(seen, start), seen, start)
         target = seen.colours / start.colour
         light, albedo = start.light, start.albedo
         for _ in range(rounds):
@@ -153,7 +152,8 @@ class ShadingTerm:
             light = _ridge(seen.basis, tint, target, trust, self._config.light_ridge)
             shade = seen.basis @ light
             albedo = _ridge(polynomial, shade, target - shade, trust, self._config.albedo_ridge)
-            trust = self._trust(self.residual(seen, Illumination(light, albedo, start.colour)))
+            bettered = Illumination(light, albedo, start.colour)
+            trust = self._trust(self.residual(seen, bettered), seen, bettered)
         return Illumination(light, albedo, start.colour)
 
     def normal_equations(
@@ -162,11 +162,11 @@ class ShadingTerm:
         """Gauss-Newton Hessian [P, P] and gradient [P] by pose (7), scores and weights, light and albedo eliminated."""
         residual, jacobian, inner = self.rows(state, seen, illumination)
         scale = self._config.weight / self._config.noise**2
-        root = np.sqrt(self._trust(residual) * scale / len(residual))
+        root = np.sqrt(self._trust(residual, seen, illumination) * scale / len(residual))
         shares = np.sqrt(self._config.channels)
         count, own = jacobian.shape[2], inner.shape[2]
         ridge = np.full(own, self._config.albedo_ridge * scale)
-        ridge[:HARMONICS] = self._config.light_ridge * scale
+        ridge[: seen.basis.shape[1]] = self._config.light_ridge * scale
         hessian, gradient = np.zeros((count, count)), np.zeros(count)
         for channel in range(3):
             stacked = np.concatenate([jacobian[channel], inner[channel], residual[:, channel, None]], axis=1)
@@ -186,14 +186,15 @@ class ShadingTerm:
         """Residuals [N, 3] (photo less head, units of the face's colour) and their derivatives.
 
         Returns:
-            residuals [N, 3], [3, N, P] by pose, scores and weights, [3, N, 9 + Q] by light and albedo.
+            residuals [N, 3], [3, N, P] by pose, scores and weights, [3, N, L + Q] by light and albedo.
         """
         pose, polynomial = state.pose, self._samples.polynomial
         bend = sh_gradient(seen.normals)
+        columns = seen.basis.shape[1]
         by_point = pose.point_jacobian(seen.turned)
         by_pose = pose.jacobian(seen.turned)
         jacobian = np.empty((3, len(polynomial), PARAMETERS + len(self._moves)))
-        inner = np.empty((3, len(polynomial), HARMONICS + polynomial.shape[1]))
+        inner = np.empty((3, len(polynomial), columns + polynomial.shape[1]))
         for channel in range(3):
             slope = self._config.slope_share * seen.slopes[:, :, channel] / illumination.colour[channel]
             tint = 1 + polynomial @ illumination.albedo[:, channel]
@@ -206,8 +207,9 @@ class ShadingTerm:
             shape -= _paired(self._tangents, np.cross(seen.second, tilt))
             shape -= _paired(self._others, np.cross(tilt, seen.first))
             jacobian[channel, :, PARAMETERS:] = shape
-            inner[channel, :, :HARMONICS] = -seen.basis * tint[:, None]
-            inner[channel, :, HARMONICS:] = -polynomial * shade[:, None]
+            jacobian[channel, :, PARAMETERS + len(self._samples.points.modes) :] *= self._config.expression_share
+            inner[channel, :, :columns] = -seen.basis * tint[:, None]
+            inner[channel, :, columns:] = -polynomial * shade[:, None]
         return self.residual(seen, illumination), jacobian, inner
 
     def residual(self, seen: Geometry, illumination: Illumination) -> np.ndarray:
@@ -215,9 +217,15 @@ class ShadingTerm:
         tint = 1 + self._samples.polynomial @ illumination.albedo
         return seen.colours / illumination.colour - tint * (seen.basis @ illumination.light)
 
-    def _trust(self, residual: np.ndarray) -> np.ndarray:
-        """[N] weights after Geman and McClure, one for the three channels: a shadow darkens all of them."""
-        return 1 / (1 + (residual**2).mean(axis=1) / self._config.outlier**2) ** 2
+    def _trust(self, residual: np.ndarray, seen: Geometry, illumination: Illumination) -> np.ndarray:
+        """[N] weights after Geman and McClure, one for the three channels: a shadow darkens all of them.
+
+        What skin differs from the model by (pores, stubble, freckles) is a share of the light that falls on it, so dark
+        sides are believed to a finer difference than bright ones.
+        """
+        floor = self._config.dark_floor
+        scale = (floor + 1) / (floor + (seen.colours / illumination.colour).mean(axis=1))
+        return scale**2 / (1 + (residual**2).mean(axis=1) * scale**2 / self._config.outlier**2) ** 2
 
 
 def bilinear(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:

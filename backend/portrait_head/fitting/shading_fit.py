@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from portrait_head.fitting.contour import ContourTerm
 from portrait_head.fitting.config import FitConfig, ShadingConfig
 from portrait_head.fitting.landmark_fit import LandmarkTerm, State, advance, interocular
 from portrait_head.fitting.shading import Illumination, Pyramid, ShadingTerm, bilinear
@@ -45,19 +46,28 @@ def fit_shading(
     landmark_term = LandmarkTerm(fit_model, landmarks, config.landmarks)
     illumination = None
     for blur in shading.blurs:
-        term = ShadingTerm(seen, pyramid.level(blur), shading)
+        level = pyramid.level(blur)
+        term = ShadingTerm(seen, level, shading)
+        outline = ContourTerm(fit_model, level, interocular(landmarks), config.contour)
         for _ in range(shading.iterations):
             geometry = term.geometry(state)
             illumination = term.illuminate(geometry, illumination)
             hessian, gradient = landmark_term.normal_equations(state)
             shaded = term.normal_equations(state, geometry, illumination)
+            drawn = outline.normal_equations(state)
             state = advance(
                 state,
-                shading.landmark_share * hessian + shaded[0],
-                shading.landmark_share * gradient + shaded[1],
+                shading.landmark_share * hessian + shaded[0] + drawn[0],
+                shading.landmark_share * gradient + shaded[1] + drawn[1],
                 config.landmarks,
             )
     return state, illumination
+
+
+def _caster(fit_model: FitModel, state: State) -> RayCaster:
+    skin = fit_model.model.part("skin").faces
+    vertices = fit_model.vertices.positions(state.scores, state.weights)
+    return RayCaster(vertices, fit_model.model.triangles()[2 * skin[0] : 2 * skin[1]])
 
 
 def visible_samples(
@@ -72,10 +82,7 @@ def visible_samples(
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     view = camera.position - points
     view /= np.linalg.norm(view, axis=1, keepdims=True)
-    faces = fit_model.model.part("skin").faces
-    caster = RayCaster(
-        fit_model.vertices.positions(state.scores, state.weights), fit_model.model.triangles()[2 * faces[0] : 2 * faces[1]]
-    )
+    caster = _caster(fit_model, state)
     hidden = caster.occluded(points + RAY_START * normals, view)
     pixels = camera.project(points)
     inside = ((pixels > 1) & (pixels < (skin.shape[1] - 1, skin.shape[0] - 1))).all(axis=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from portrait_head.fitting.config import ShadingConfig
 from portrait_head.fitting.space import FaceSpace, FitModel
@@ -70,7 +70,7 @@ def _bare_skin(model: HeadModel, config: ShadingConfig) -> np.ndarray:
     allowed[model.regions["forehead"]] = True
     skin = np.arange(*model.part("skin").vertices)
     for region, margin in config.kept_away:
-        near = cKDTree(model.vertices[model.regions[region]]).query(model.vertices[skin])[0] < margin
+        near = KDTree(model.vertices[model.regions[region]]).query(model.vertices[skin])[0] < margin
         allowed[skin[near]] = False
     return allowed
 

@@ -59,7 +59,7 @@ class PinholeCamera:
         yaw = np.arctan2(-self.rotation[2, 0], self.rotation[2, 2])
         pitch = np.arcsin(np.clip(-up[2], -1.0, 1.0))
         roll = np.arctan2(up[0], up[1])
-        return tuple(float(np.degrees(angle)) for angle in (yaw, pitch, roll))
+        return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(roll))
 
     def rays(self, pixels: np.ndarray) -> np.ndarray:
         """Unit directions [..., 3] in head space of the rays through pixels [..., 2]."""

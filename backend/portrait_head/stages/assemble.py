@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 import portrait_head
-from portrait_head.asset import AssetMesh, HeadAsset, Material, MeshPart, PhotoPose, RigBone
+from portrait_head.asset import AssetMesh, HeadAsset, Material, PhotoPose, RigBone
 from portrait_head.head_model import load_head_model
 from portrait_head.head_model.arkit import ARKIT_NAMES
-from portrait_head.head_model.model import HeadModel
+from portrait_head.head_model.model import HeadModel, Part
 from portrait_head.progress import Progress
 from portrait_head.request import HeadRequest
 from portrait_head.stages.expressions import Expressions
@@ -99,14 +99,14 @@ def _head(model: HeadModel, neutral: np.ndarray, deltas: np.ndarray) -> AssetMes
         joints=model.joints,
         weights=model.weights,
         shape_keys=deltas.astype(np.float32),
-        parts=tuple(MeshPart(part.name, part.material, part.vertices, part.faces) for part in model.parts),
+        parts=model.parts,
     )
 
 
 def _hair(model: HeadModel, neutral: np.ndarray, sculpt: Sculpt, uvs: np.ndarray) -> AssetMesh:
     """Hair moves with the skin under it."""
     skin = np.arange(*model.part("skin").vertices)
-    _, nearest = cKDTree(neutral[skin]).query(sculpt.hair_vertices)
+    _, nearest = KDTree(neutral[skin]).query(sculpt.hair_vertices)
     count = len(sculpt.hair_triangles)
     quads = np.concatenate([sculpt.hair_triangles, np.full((count, 1), -1)], axis=1).astype(np.int32)
     corners = np.concatenate([uvs, np.zeros((count, 1, 2))], axis=1).astype(np.float32)
@@ -119,7 +119,7 @@ def _hair(model: HeadModel, neutral: np.ndarray, sculpt: Sculpt, uvs: np.ndarray
         joints=model.joints[skin[nearest]],
         weights=model.weights[skin[nearest]],
         shape_keys=np.zeros((0, len(sculpt.hair_vertices), 3), np.float32),
-        parts=(MeshPart("hair", "hair", (0, len(sculpt.hair_vertices)), (0, count)),),
+        parts=(Part("hair", "hair", (0, len(sculpt.hair_vertices)), (0, count)),),
     )
 
 

@@ -55,7 +55,7 @@ def face_similarity(photo: np.ndarray, picture: np.ndarray, region: np.ndarray) 
     if not region.any():
         return 0.0
     other = np.where(region[..., None], picture, photo)
-    _, local = structural_similarity(
+    local = structural_similarity(
         photo, other, channel_axis=-1, data_range=1.0, gaussian_weights=True, sigma=1.5, full=True
-    )
-    return float(local.mean(axis=-1)[region].mean())
+    )[1]
+    return float(np.asarray(local).mean(axis=-1)[region].mean())

@@ -29,7 +29,7 @@ def polygon(landmarks: np.ndarray, outline: tuple[int, ...], shape: tuple[int, .
     """Mask [H, W] uint8 (0 or 255) of the area inside an outline of landmarks [478, 3], grown by `grow` pixels."""
     mask = np.zeros(shape[:2], np.uint8)
     points = np.rint((landmarks[list(outline), :2] - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-    cv2.fillPoly(mask, [points], 255, lineType=8, shift=_SUBPIXEL_BITS)
+    cv2.fillPoly(mask, [points], (255,), lineType=8, shift=_SUBPIXEL_BITS)
     if grow > 0:
         mask = cv2.dilate(mask, disc(grow))
     elif grow < 0:

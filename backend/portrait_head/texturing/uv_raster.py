@@ -48,7 +48,7 @@ class UvRaster:
         )
         of_label = np.zeros(len(self.texels) + 1, np.int32)
         of_label[label.reshape(-1)[self.texels]] = np.arange(len(self.texels), dtype=np.int32)
-        return values[of_label[label]]
+        return values[of_label[label.astype(np.int32)]]
 
     def sparse_image(self, values: np.ndarray, outside: float = 0.0) -> np.ndarray:
         """Texel values [N] or [N, C] as an image [H, W] or [H, W, C], `outside` where there is no surface."""
@@ -84,7 +84,7 @@ def rasterise(
     pixels = np.stack([corner_uvs[..., 0] * columns, (1.0 - corner_uvs[..., 1]) * rows], axis=-1).astype(np.float64)
     drawn = np.full(shape, -1, np.int32)
     for index, corners in enumerate(np.rint((pixels - 0.5) * (1 << _SUBPIXEL_BITS)).astype(np.int32)):
-        cv2.fillConvexPoly(drawn, corners, index, lineType=8, shift=_SUBPIXEL_BITS)
+        cv2.fillConvexPoly(drawn, corners, (index,), lineType=8, shift=_SUBPIXEL_BITS)
     texels = np.flatnonzero(drawn.reshape(-1) >= 0).astype(np.int32)
     triangle = drawn.reshape(-1)[texels]
     barycentric = _barycentric(pixels, texels, triangle, columns)

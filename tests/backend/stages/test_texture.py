@@ -12,9 +12,11 @@ from portrait_head.texturing.uv_raster import UvRaster, head_raster
 SIZE = 1024
 REQUEST = HeadRequest(photos=("sample",), texture_size=SIZE)
 
+Upstream = tuple[portrait.Portrait, fit.Fit, sculpt.Sculpt]
+
 
 @pytest.fixture(scope="module")
-def upstream():
+def upstream() -> Upstream:
     seen = portrait.run(REQUEST, Progress())
     fitted = fit.run(REQUEST, seen, Progress())
     guided = guide.run(REQUEST, seen, fitted, Progress())
@@ -22,7 +24,7 @@ def upstream():
 
 
 @pytest.fixture(scope="module")
-def sample(upstream) -> texture.Texture:
+def sample(upstream: Upstream) -> texture.Texture:
     return texture.run(REQUEST, *upstream, Progress())
 
 
@@ -39,7 +41,7 @@ def region(raster: UvRaster, *names: str) -> np.ndarray:
     return raster.spread(inside) > 0.95
 
 
-def test_every_image_has_its_size_and_kind(upstream, sample):
+def test_every_image_has_its_size_and_kind(upstream: Upstream, sample):
     assert sample.skin.shape == (SIZE, SIZE, 3)
     assert sample.confidence.shape == (SIZE, SIZE)
     for image, channels in ((sample.eyes, 3), (sample.mouth, 3), (sample.lashes, 4)):
@@ -54,7 +56,7 @@ def test_the_face_is_given_back(sample):
     assert sample.ssim >= 0.85
 
 
-def test_two_runs_give_the_same_bytes(upstream, sample):
+def test_two_runs_give_the_same_bytes(upstream: Upstream, sample):
     again = texture.run(REQUEST, *upstream, Progress())
     for name in ("skin", "confidence", "eyes", "mouth", "lashes", "hair", "hair_uvs"):
         np.testing.assert_array_equal(getattr(again, name), getattr(sample, name), err_msg=name)
@@ -87,19 +89,19 @@ def test_the_photo_is_not_trusted_where_it_saw_nothing(sample, skin):
     assert np.median(trust[cheeks]) > 200
 
 
-def test_without_delighting_the_photo_stays(upstream, sample, skin):
+def test_without_delighting_the_photo_stays(upstream: Upstream, sample, skin):
     kept = texture.run(replace(REQUEST, delight=0.0), *upstream, Progress())
     assert abs(kept.ssim - sample.ssim) < 0.03
     difference = np.abs(kept.skin.astype(int) - sample.skin)
     assert skin.flat(difference)[skin.flat(sample.confidence) > 200].mean() > 1
 
 
-def test_a_quick_preset_is_small(upstream):
+def test_a_quick_preset_is_small(upstream: Upstream):
     request = replace(REQUEST, preset="quick", texture_size=2048)
     assert texture.run(request, *upstream, Progress()).skin.shape == (1024, 1024, 3)
 
 
-def test_a_head_without_hair_has_a_blank_hair_image(upstream):
+def test_a_head_without_hair_has_a_blank_hair_image(upstream: Upstream):
     seen, fitted, _ = upstream
     guided = guide.run(REQUEST, seen, fitted, Progress())
     bare = sculpt.run(replace(REQUEST, hair="none"), seen, fitted, guided, Progress())
@@ -115,7 +117,7 @@ def skin_of(result: texture.Texture, name: str) -> np.ndarray:
     return raster.flat(result.skin)[region(raster, name)].astype(float)
 
 
-def test_a_grey_photo_gives_a_grey_head_and_says_so(upstream):
+def test_a_grey_photo_gives_a_grey_head_and_says_so(upstream: Upstream):
     seen, fitted, sculpted = upstream
     grey = np.repeat(seen.image.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
     found = texture.run(REQUEST, replace(seen, image=grey), fitted, sculpted, Progress())
@@ -124,7 +126,7 @@ def test_a_grey_photo_gives_a_grey_head_and_says_so(upstream):
     assert any("no colour" in warning for warning in found.warnings)
 
 
-def test_no_skin_at_all_still_gives_a_head(upstream):
+def test_no_skin_at_all_still_gives_a_head(upstream: Upstream):
     seen, fitted, sculpted = upstream
     nothing = np.zeros_like(seen.skin)
     found = texture.run(REQUEST, replace(seen, skin=nothing, person=nothing), fitted, sculpted, Progress())
@@ -133,7 +135,7 @@ def test_no_skin_at_all_still_gives_a_head(upstream):
     assert 60 < np.median(face) < 230
 
 
-def test_closed_eyes_and_smiles_are_named(upstream):
+def test_closed_eyes_and_smiles_are_named(upstream: Upstream):
     seen, fitted, sculpted = upstream
     expression = np.zeros(52, np.float32)
     expression[[ARKIT_NAMES.index(f"eyeBlink{side}") for side in ("Left", "Right")]] = 0.9

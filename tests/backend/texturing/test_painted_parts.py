@@ -63,7 +63,7 @@ def drawn_eyes(open_by: float, colour: tuple[int, int, int]) -> tuple[np.ndarray
             marks[index] = x + across, 120 + down, 0
         points = marks[list(outline), :2].round().astype(np.int32)
         mask = np.zeros(image.shape[:2], np.uint8)
-        cv2.fillPoly(mask, [points], 255)
+        cv2.fillPoly(mask, [points], (255,))
         ball = np.full_like(image, 235)
         cv2.circle(ball, (x, 120), 16, colour, -1)
         cv2.circle(ball, (x, 120), 6, (10, 10, 10), -1)

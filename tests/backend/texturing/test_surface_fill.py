@@ -35,6 +35,7 @@ def test_a_prior_for_each_vertex(strip):
 
 def test_gathering_what_was_spread_gives_it_back():
     raster = head_raster("skin", 256)
+    assert raster.weights.shape is not None
     vertices = np.random.default_rng(1).random((raster.weights.shape[1], 2)).astype(np.float32)
     constant = np.full_like(vertices, 0.25)
     means, trust = gather(raster.weights, raster.spread(constant), np.ones(len(raster.texels)))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.sparse import coo_matrix, diags
-from scipy.spatial import ConvexHull, cKDTree
+from scipy.spatial import ConvexHull, KDTree
 
 from portrait_head.head_model import HeadModel, load_head_model, load_landmark_table
 from portrait_head.head_model.derive.nearest import closest_points
@@ -216,7 +216,7 @@ def _stiffness(model: HeadModel, config: Config) -> np.ndarray:
     )
     skin = np.arange(*model.part("skin").vertices)
     loose = np.concatenate([np.arange(*part.vertices) for part in model.parts if part.name not in ("skin", "mouth")])
-    nearest = cKDTree(model.vertices[skin]).query(model.vertices[loose])[1]
+    nearest = KDTree(model.vertices[skin]).query(model.vertices[loose])[1]
     rows = np.arange(len(loose))
     ties = coo_matrix(
         (np.repeat([1.0, -1.0], len(loose)), (np.tile(rows, 2), np.concatenate([loose, skin[nearest]]))),

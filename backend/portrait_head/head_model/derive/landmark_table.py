@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from portrait_head.head_model import HeadModel, load_head_model, load_identity_prior
 from portrait_head.head_model.arkit import ARKIT_NAMES
@@ -165,7 +165,7 @@ def _allowed(model: HeadModel, paint: painting.Paint) -> _Allowed:
     share = (jaw / np.percentile(jaw[: model.part("skin").vertices[1]], 99))[paint.triangles].mean(axis=1)
     lips = model.vertices[paint.lips > 0.5]
     middle = model.vertices[paint.triangles].mean(axis=1)
-    near = skin & (cKDTree(lips).query(middle)[0] < LIP_REACH)
+    near = skin & (KDTree(lips).query(middle)[0] < LIP_REACH)
     masks = [skin, near & (share < UPPER_LIP_JAW), near & (share > LOWER_LIP_JAW), near]
     masks += [paint.parts == painting.PARTS_SHOWN.index(name) for name in ("eye_right", "eye_left")]
     group = np.zeros(LANDMARKS, dtype=int)
@@ -186,7 +186,7 @@ def _carried_back(landmarks: np.ndarray, hits: Hits, paint: painting.Paint, allo
         if inside.sum() < 4:
             continue
         pixels = np.stack([columns[inside], rows[inside]], axis=1) + 0.5
-        distance, nearest = cKDTree(pixels).query(landmarks[members, :2], k=4)
+        distance, nearest = KDTree(pixels).query(landmarks[members, :2], k=4)
         # Between pixel centres: the mean of the four nearest, by their distance.
         weight = 1 / (distance + 0.05)
         corner = surface[rows[inside], columns[inside]][nearest]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 
 def closest_points(points: np.ndarray, corners: np.ndarray, candidates: int = 12) -> tuple[np.ndarray, np.ndarray]:
@@ -12,7 +12,7 @@ def closest_points(points: np.ndarray, corners: np.ndarray, candidates: int = 12
     Exact among the `candidates` triangles whose middles are nearest.
     """
     candidates = min(candidates, len(corners))
-    _, near = cKDTree(corners.mean(axis=1)).query(points, k=candidates)
+    _, near = KDTree(corners.mean(axis=1)).query(points, k=candidates)
     near = near.reshape(len(points), candidates)
     weights = project_to_triangles(points[:, None], corners[near])
     distance = np.linalg.norm(np.einsum("nck,nckd->ncd", weights, corners[near]) - points[:, None], axis=-1)
