@@ -165,9 +165,7 @@ def read_asset(folder: Path, kind: type[HeadAsset] = HeadAsset) -> HeadAsset:
     for mesh in description["meshes"]:
         own = {name.split("/")[1]: array for name, array in arrays.items() if name.split("/")[0] == mesh["name"]}
         own.setdefault("shape_keys", np.zeros((0, len(own["vertices"]), 3), np.float32))
-        parts = tuple(
-            Part(p["name"], p["material"], tuple(p["vertices"]), tuple(p["faces"])) for p in mesh["parts"]
-        )
+        parts = tuple(Part(p["name"], p["material"], tuple(p["vertices"]), tuple(p["faces"])) for p in mesh["parts"])
         meshes.append(AssetMesh(name=mesh["name"], parts=parts, **own))
     materials = tuple(
         Material(**{**material, "base_color": _read_png(folder / material["base_color"])})

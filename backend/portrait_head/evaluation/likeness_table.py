@@ -30,6 +30,7 @@ class Person:
     name: str
     photo: np.ndarray  # [128] embedding of the photo
     views: dict[int, np.ndarray]  # [128] embedding of the head by yaw
+    yaw: float  # degrees that the head is turned in the photo
     report: dict[str, Any]
 
 
@@ -53,6 +54,7 @@ def evaluate_likeness(photos: tuple[str, ...], output: Path, texture_size: int =
         rows.append(
             {
                 "name": person.name,
+                "photo_yaw": person.yaw,
                 "distance": {str(yaw): round(value, 3) for yaw, value in own.items()},
                 "nearest_other": {str(yaw): round(value, 3) for yaw, value in others.items() if np.isfinite(value)},
                 "ssim": person.report["texture"]["ssim"],
@@ -80,9 +82,10 @@ def _people(photo: str, output: Path, texture_size: int) -> list[Person]:
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
         portrait = storage.load(folder / "01_portrait", Portrait)
         count = len(portrait.faces)
-        views = _views(read_asset(asset_folder), folder)
+        asset = read_asset(asset_folder)
+        views = _views(asset, folder)
         photo_embedding = embedding(portrait.image, points_of_mesh(portrait.landmarks))
-        people.append(Person(name, photo_embedding, views, report))
+        people.append(Person(name, photo_embedding, views, asset.photo_pose.yaw, report))
         face += 1
     return people
 

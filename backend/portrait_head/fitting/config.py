@@ -11,19 +11,20 @@ class LandmarkConfig:
 
     iterations: int = 12  # Gauss-Newton steps; the cost is flat to 1e-4 after eight
     noise_floor: float = 0.012  # noise of each landmark in a photo, beside what the renders showed
-    weight: float = 0.25  # of all landmarks: photos are harder than the renders that their errors come from
+    weight: float = 0.12  # of all landmarks: photos are harder than the renders that their errors come from
     outlier: float = 3.0  # residuals beyond so many standard deviations lose their pull
     depth_noise: float = 0.10  # of MediaPipe's own depth, which is a guess about people in general
     depth_count: float = 10.0  # all depths together tell about as much as so many free ones
     oval_noise: float = 0.0  # more noise of the oval, which hair and ears shift
     oval_slide: float = 0.30  # more noise of the oval at a yaw of 90 degrees: it follows the outline there
     curvature_mean: float = 0.8  # 1 / camera distance, 1/m: portraits are taken from 0.6 to 3 m
-    curvature_sigma: float = 0.3
+    curvature_sigma: float = 0.15  # freer, distance takes up what is shape
     curvature_range: tuple[float, float] = (0.2, 2.5)
     expression_ridge: float = 2.0  # 1 / variance of an expression weight
     expression_sparsity: float = 1.0  # pull towards 0 of every expression weight
     expression_tie: float = 6.0  # pull of left and right towards each other
     settling_steps: int = 5  # of `settle`
+    person_ridge: float = 1e6  # 1 / variance of the scores about those of the person, in `settle`
     score_limit: float = 3.5  # standard deviations that a mode of the prior may reach
 
 
@@ -34,21 +35,19 @@ class ShadingConfig:
     face_pixels: float = 400.0  # from the top of the forehead to the chin, at most
     blurs: tuple[float, ...] = (3.0, 1.5, 0.8)  # pixels, coarse to fine
     iterations: int = 3  # Gauss-Newton steps a level
-    weight: float = 50.0  # of all samples together: they tell about as much as so many free ones
+    weight: float = 60.0  # of all samples together: they tell about as much as so many free ones
     noise: float = 0.06  # what a plain skin differs from the model
-    outlier: float = 0.15  # difference at which a shadow or a highlight has lost three quarters of its weight
+    outlier: float = 0.18  # difference at which a shadow or a highlight has lost three quarters of its weight
     landmark_share: float = 0.5  # of the landmarks' weight beside the shading
     albedo_order: int = 2
     openness_rays: int = 48  # rays from each sample that tell how open it lies; 0 for no such column of the albedo
-    slope_share: float = 1.0
     albedo_ridge: float = 0.03  # against the mean square of the residuals
     light_ridge: float = 1e-4
     light_rounds: int = 2  # of light and albedo in turn before every step
     facing: float = 0.03  # least cosine between a sample's normal and the view
-    expression_share: float = 1.0
     channels: tuple[float, float, float] = (0.3, 1.0, 1.0)  # light creeps through skin, red the farthest
     dark_floor: float = 0.5  # brightness under which the dark is believed no more finely
-    hair_margin: float = 0.06  # inter-ocular distances that a sample keeps from what is not bare skin
+    hair_margin: float = 0.06  # inter-ocular distances that a sample keeps from hair and all that is not bare skin
     least_samples: int = 300  # fewer do not tell light from shape
     kept_away: tuple[tuple[str, float], ...] = (
         ("brow_left", 0.006), ("brow_right", 0.006), ("eye_loop_left", 0.004), ("eye_loop_right", 0.004),
@@ -60,14 +59,14 @@ class ShadingConfig:
 class ContourConfig:
     """The outline of the jaw. Lengths in the image are fractions of the inter-ocular distance."""
 
-    weight: float = 10.0  # of the whole outline: it tells about as much as so many free points
+    weight: float = 12.0  # of the whole outline: it tells about as much as so many free points
     noise: float = 0.015
     outlier: float = 0.04
     reach: float = 0.12  # how far an edge is looked for
     steps: int = 49
     least_strength: float = 1.5  # change of colour over an inter-ocular distance, in units of the colour itself
     least_points: int = 8
-    below: float = 0.02  # metres, height on the template: higher up there is hair
+    below: float = 0.08  # metres, height on the template: higher up there is hair
     lift: float = 0.002  # metres outside the rim from which the camera must be seen
 
 
@@ -75,20 +74,21 @@ class ContourConfig:
 class ResidualConfig:
     """Offsets in the image plane for what the coefficients cannot explain."""
 
-    cap: float = 0.006  # metres; larger ones are landmark errors, not shape
-    outlier: float = 0.012  # metres at which a landmark counts half
+    cap: float = 0.006  # metres
+    outlier: float = 0.004  # metres off what its neighbours say at which a landmark counts half
     oval_turn: float = 0.03  # 1 - cos(yaw) at which the oval's pull has fallen to 1/e
-    smoothness: float = 0.02  # of the Laplacian against one trusted landmark
-    neutral_share: float = 0.0  # how much of them is taken for shape: half of them is landmark noise
+    smoothness: float = 0.02  # of the squared Laplacian against one trusted landmark
+    stiffness: float = 2.0  # the same, for telling wrong landmarks
+    neutral_share: float = 0.25  # how much of them is taken for shape; more makes two photos of one person less alike
 
 
 @dataclass(frozen=True)
 class CheckConfig:
     """When the user is told that a photo is hard."""
 
-    strong_expression: float = 1.5  # sum of the weights
+    strong_expression: float = 4.0  # sum of the weights; calm faces reach 3, a broad smile 7
     turned: float = 40.0  # degrees of yaw or pitch
-    poor_landmarks: float = 0.04  # of the inter-ocular distance
+    poor_landmarks: float = 0.045  # of the inter-ocular distance
 
 
 @dataclass(frozen=True)

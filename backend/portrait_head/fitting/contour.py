@@ -9,7 +9,7 @@ from portrait_head.fitting.landmark_fit import State
 from portrait_head.fitting.pose import PARAMETERS
 from portrait_head.fitting.shading import Level
 from portrait_head.fitting.space import FitModel
-from portrait_head.head_model.derive.painting import vertex_normals
+from portrait_head.geometry.surface import vertex_normals
 from portrait_head.rendering.raycast import RayCaster
 
 
@@ -66,7 +66,7 @@ class ContourTerm:
         return jacobian.T @ scaled, scaled.T @ residual
 
     def _rim(self, state: State) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Corners [R, 2] and shares [R, 2] of the rim's points, and outward vectors [R, 3], camera axes, a millimetre."""
+        """Corners and shares [R, 2] of the rim's points, and outward millimetres [R, 3] along the camera's axes."""
         vertices = self._space.positions(state.scores, state.weights)
         camera = state.pose.camera(1, 1).position
         normals = vertex_normals(vertices, self._triangles)

@@ -71,9 +71,10 @@ def settle(fit_model: FitModel, state: State, landmarks: np.ndarray, config: Lan
     they are not errors at all.
     """
     term = LandmarkTerm(fit_model, landmarks, config, together=False)
+    person = state.scores
     for _ in range(config.settling_steps):
         hessian, gradient = term.normal_equations(state)
-        state = advance(state, hessian, gradient, config, same_person=True)
+        state = advance(state, hessian, gradient, config, person=person)
     return state
 
 
@@ -84,24 +85,22 @@ def advance(
     config: LandmarkConfig,
     *,
     rigid: bool = False,
-    same_person: bool = False,
+    person: np.ndarray | None = None,
 ) -> State:
     """The state after one step under the priors.
 
     Args:
         hessian, gradient: [P, P] and [P] of the evidence alone.
         rigid: only the camera moves, at its distance.
-        same_person: the scores stay.
+        person: [M] scores to stay near, as near as `config.person_ridge` says; None for the prior's mean.
     """
     hessian, gradient = hessian.copy(), gradient.copy()
-    _add_priors(state, hessian, gradient, config)
+    _add_priors(state, hessian, gradient, config, person)
     modes = len(state.scores)
     low = np.concatenate([np.full(PARAMETERS, -np.inf), -config.score_limit - state.scores, -state.weights])
     high = np.concatenate([np.full(PARAMETERS, np.inf), config.score_limit - state.scores, 1 - state.weights])
     if rigid:
         low[PARAMETERS - 1 :] = high[PARAMETERS - 1 :] = 0.0
-    if same_person:
-        low[PARAMETERS : PARAMETERS + modes] = high[PARAMETERS : PARAMETERS + modes] = 0.0
     step = bounded_step(hessian, gradient, np.minimum(low, 0), np.maximum(high, 0))
     pose, scores, weights = np.split(step, [PARAMETERS, PARAMETERS + modes])
     return State(
@@ -179,14 +178,17 @@ class LandmarkTerm:
         return residual, (jacobian - jacobian.mean(axis=0)) / self._unit
 
 
-def _add_priors(state: State, hessian: np.ndarray, gradient: np.ndarray, config: LandmarkConfig) -> None:
+def _add_priors(
+    state: State, hessian: np.ndarray, gradient: np.ndarray, config: LandmarkConfig, person: np.ndarray | None
+) -> None:
     curvature = PARAMETERS - 1
     hessian[curvature, curvature] += config.curvature_sigma**-2
     gradient[curvature] += (state.pose.curvature - config.curvature_mean) / config.curvature_sigma**2
     first = PARAMETERS + len(state.scores)
     identity = np.arange(PARAMETERS, first)
-    hessian[identity, identity] += 1.0
-    gradient[identity] += state.scores
+    ridge = 1.0 if person is None else config.person_ridge
+    hessian[identity, identity] += ridge
+    gradient[identity] += ridge * (state.scores if person is None else state.scores - person)
     expression = np.arange(first, len(gradient))
     hessian[expression, expression] += config.expression_ridge
     gradient[expression] += config.expression_ridge * state.weights + config.expression_sparsity

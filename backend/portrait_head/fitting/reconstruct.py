@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from portrait_head.fitting.checks import fit_warnings
+from portrait_head.fitting.checks import fit_warnings, poor_landmarks_warning
 from portrait_head.fitting.config import FitConfig
 from portrait_head.fitting.gaze import find_gaze, turn_eyes
 from portrait_head.fitting.landmark_fit import State, fit_landmarks, interocular, settle
@@ -53,8 +53,9 @@ def reconstruct(
     state = fit_landmarks(fit_model, landmarks, np.array([width / 2, height / 2]), config.landmarks)
     state, illumination = fit_shading(fit_model, state, image, landmarks, skin, config)
     light = np.zeros((9, 3)) if illumination is None else illumination.light * illumination.colour
-    state = settle(fit_model, state, landmarks, config.settling)
-    return _finish(fit_model, state, landmarks, (width, height), light.astype(np.float32), config)
+    settled = settle(fit_model, state, landmarks, config.settling)
+    warnings = fit_warnings(state, config.checks)
+    return _finish(fit_model, settled, landmarks, (width, height), light.astype(np.float32), warnings, config)
 
 
 def _finish(
@@ -63,6 +64,7 @@ def _finish(
     landmarks: np.ndarray,
     size: tuple[int, int],
     light: np.ndarray,
+    warnings: tuple[str, ...],
     config: FitConfig,
 ) -> Reconstruction:
     model, table = fit_model.model, fit_model.table
@@ -95,5 +97,5 @@ def _finish(
         nme_before=nme_before,
         nme_after=nme_after,
         light=light,
-        warnings=fit_warnings(state, expression, nme_before, config.checks),
+        warnings=poor_landmarks_warning(nme_before, config.checks) + warnings,
     )

@@ -29,22 +29,32 @@ def residual_offsets(
     on_head = camera.to_camera(table.positions(posed)[:MESH])
     metres = -on_head[:, 2:] / camera.focal
     wanted = (landmarks[:MESH, :2] - camera.project_camera(on_head)) * metres * (1.0, -1.0)
-    # A landmark far off is a wrong landmark; the oval of a turned head follows the outline.
-    trust = 1.0 / (1.0 + (np.linalg.norm(wanted, axis=1) / (config.outlier)) ** 4)
-    trust[OVAL] *= np.exp(-(1.0 - abs(camera.rotation[2, 2])) / config.oval_turn)
     surface = surface_vertices(model)
     carrier = csr_matrix(
         (table.weights[:MESH].ravel(), table.vertices[:MESH].ravel(), np.arange(0, 3 * MESH + 1, 3)),
         shape=(MESH, len(posed)),
     )[:, surface]
-    weighted = diags(trust) @ carrier
-    system = config.smoothness * _bending(_key(model)) + carrier.T @ weighted
+    bending = _bending(_key(model))
+    # The oval of a turned head follows the outline, not the skin.
+    trust = np.ones(MESH)
+    trust[OVAL] = np.exp(-(1.0 - abs(camera.rotation[2, 2])) / config.oval_turn)
+    # A landmark that its neighbours contradict is a wrong landmark: first a stiff surface, then a supple one.
+    doubt = 1.0 / (1.0 + (np.linalg.norm(wanted - np.median(wanted, axis=0), axis=1) / (5 * config.outlier)) ** 8)
+    stiff = _solve(bending * config.stiffness, carrier, trust * doubt, wanted)
+    off = np.linalg.norm(wanted - carrier @ stiff, axis=1)
+    field = _solve(bending * config.smoothness, carrier, trust / (1.0 + (off / config.outlier) ** 8), wanted)
     moved = np.zeros((len(posed), 2))
-    moved[surface] = splu(system.tocsc()).solve(np.asarray(weighted.T @ wanted))
+    moved[surface] = field
     length = np.linalg.norm(moved, axis=1, keepdims=True)
     moved *= config.cap * np.tanh(length / config.cap) / np.maximum(length, 1e-12)
     _carry_loose_parts(model, posed, moved)
     return (moved @ camera.rotation[:2]).astype(np.float32)
+
+
+def _solve(bending: csr_matrix, carrier: csr_matrix, trust: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """[S, 2] the smoothest field that moves the landmarks as `wanted` [468, 2], each as far as it is trusted."""
+    weighted = diags(trust) @ carrier
+    return splu((bending + carrier.T @ weighted).tocsc()).solve(np.asarray(weighted.T @ wanted))
 
 
 def surface_vertices(model: HeadModel) -> slice:

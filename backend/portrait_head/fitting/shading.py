@@ -175,7 +175,10 @@ class ShadingTerm:
             held = np.concatenate([illumination.light[:, channel], illumination.albedo[:, channel]])
             within = products[count:-1, count:-1] + np.diag(ridge * self._config.channels[channel])
             across = products[:count, count:-1]
-            solved = np.linalg.solve(within, np.column_stack([across.T, products[count:-1, -1] + ridge * self._config.channels[channel] * held]))
+            solved = np.linalg.solve(
+                within,
+                np.column_stack([across.T, products[count:-1, -1] + ridge * self._config.channels[channel] * held]),
+            )
             hessian += products[:count, :count] - across @ solved[:, :-1]
             gradient += products[:count, -1] - across @ solved[:, -1]
         return hessian, gradient
@@ -196,7 +199,7 @@ class ShadingTerm:
         jacobian = np.empty((3, len(polynomial), PARAMETERS + len(self._moves)))
         inner = np.empty((3, len(polynomial), columns + polynomial.shape[1]))
         for channel in range(3):
-            slope = self._config.slope_share * seen.slopes[:, :, channel] / illumination.colour[channel]
+            slope = seen.slopes[:, :, channel] / illumination.colour[channel]
             tint = 1 + polynomial @ illumination.albedo[:, channel]
             shade = seen.basis @ illumination.light[:, channel]
             jacobian[channel, :, :PARAMETERS] = np.einsum("ni,nip->np", slope, by_pose)
@@ -207,7 +210,6 @@ class ShadingTerm:
             shape -= _paired(self._tangents, np.cross(seen.second, tilt))
             shape -= _paired(self._others, np.cross(tilt, seen.first))
             jacobian[channel, :, PARAMETERS:] = shape
-            jacobian[channel, :, PARAMETERS + len(self._samples.points.modes) :] *= self._config.expression_share
             inner[channel, :, :columns] = -seen.basis * tint[:, None]
             inner[channel, :, columns:] = -polynomial * shade[:, None]
         return self.residual(seen, illumination), jacobian, inner

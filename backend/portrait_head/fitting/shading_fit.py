@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from portrait_head.fitting.contour import ContourTerm
 from portrait_head.fitting.config import FitConfig, ShadingConfig
+from portrait_head.fitting.contour import ContourTerm
 from portrait_head.fitting.landmark_fit import LandmarkTerm, State, advance, interocular
 from portrait_head.fitting.shading import Illumination, Pyramid, ShadingTerm, bilinear
 from portrait_head.fitting.space import FitModel

@@ -48,7 +48,9 @@ def surface_samples(fit_model: FitModel, config: ShadingConfig) -> SurfaceSample
     model = fit_model.model
     allowed = _bare_skin(model, config)
     stencils = [_quad_stencil(quad) for quad in model.quads[slice(*model.part("skin").faces)] if allowed[quad].all()]
-    stencils += [_ring_stencil(vertex, ring) for vertex, ring in _rings(model).items() if allowed[[vertex, *ring]].all()]
+    stencils += [
+        _ring_stencil(vertex, ring) for vertex, ring in _rings(model).items() if allowed[[vertex, *ring]].all()
+    ]
     width = max(len(vertices) for vertices, _ in stencils)
     corners = np.zeros((len(stencils), width), dtype=np.int64)
     weights = np.zeros((3, len(stencils), width))

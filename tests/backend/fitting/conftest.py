@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-
 from portrait_head.fitting.pose import Pose, rotation_of
 from portrait_head.fitting.space import FitModel, load_fit_model
 

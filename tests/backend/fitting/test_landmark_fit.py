@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-
 from portrait_head.fitting.config import FitConfig, LandmarkConfig
 from portrait_head.fitting.landmark_fit import LandmarkTerm, State, fit_landmarks
 from portrait_head.fitting.pose import PARAMETERS, Pose
@@ -96,9 +95,7 @@ def test_wild_landmarks_are_left_out(fit_model: FitModel, view: Callable[..., Po
     assert _face_distance(fit_model, clean.scores, spoilt.scores) < 0.25
 
 
-def test_jacobian_equals_finite_differences(
-    fit_model: FitModel, view: Callable[..., Pose], scores: np.ndarray
-) -> None:
+def test_jacobian_equals_finite_differences(fit_model: FitModel, view: Callable[..., Pose], scores: np.ndarray) -> None:
     weights = np.full(len(FITTED_EXPRESSIONS), 0.2)
     landmarks = _landmarks(fit_model, view(10), scores * 0.5, weights)
     term = LandmarkTerm(fit_model, landmarks, CONFIG)

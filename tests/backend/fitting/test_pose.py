@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from portrait_head.fitting.pose import FACE_CENTRE, PARAMETERS, Pose, first_pose, rotation_of
 
 RANGE = (0.01, 10.0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-
 from portrait_head.fitting.config import FitConfig
 from portrait_head.fitting.gaze import eyeball, find_gaze, turn_eyes
 from portrait_head.fitting.pose import Pose
@@ -67,7 +66,9 @@ def test_turned_eyes_stay_in_their_sockets(fit_model: FitModel) -> None:
     head = fit_model.vertices.mean
     turned = turn_eyes(fit_model.model, head, np.radians([[20.0, 10.0], [20.0, 10.0]]))
     for name in ("eye_left", "eye_right"):
-        assert np.allclose(eyeball(fit_model.model, turned, name)[0], eyeball(fit_model.model, head, name)[0], atol=5e-4)
+        assert np.allclose(
+            eyeball(fit_model.model, turned, name)[0], eyeball(fit_model.model, head, name)[0], atol=5e-4
+        )
         span = slice(*fit_model.model.part(name).vertices)
         front = head[span][:, 2].argmax()
         assert turned[span][front, 0] > head[span][front, 0] + 0.003  # to the subject's left

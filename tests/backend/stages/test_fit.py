@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from portrait_head.evaluation.surface_distance import Surface, align_surface, fit_similarity
+from portrait_head.fitting.reconstruct import reconstruct
+from portrait_head.fitting.space import load_fit_model
 from portrait_head.head_model import load_head_model, load_landmark_table
 from portrait_head.head_model.arkit import ARKIT_NAMES
 from portrait_head.head_model.derive import painting
 from portrait_head.photo import mediapipe_models
-from portrait_head.fitting.reconstruct import reconstruct
-from portrait_head.fitting.space import load_fit_model
 from portrait_head.progress import Progress
 from portrait_head.request import HeadRequest
 from portrait_head.stages import fit, portrait
@@ -98,4 +97,3 @@ def test_a_render_of_a_neutral_head_is_recovered() -> None:
     start = fit_similarity(table.positions(found.neutral).astype(np.float64), table.positions(truth))
     _, distance = align_surface(truth[face], Surface(found.neutral, triangles), start)
     assert distance.mean() <= 0.0015
-

@@ -12,6 +12,7 @@ are the prior's modes.
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -168,7 +169,9 @@ class Registration:
         config = self._config
         normal = (weights[..., None] * normals[rows]).sum(axis=1)
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-        moved = sum(weights[:, c, None, None].astype(np.float32) * self._directions[rows[:, c]] for c in range(3))  # [P, 3, K]
+        moved = np.zeros((len(rows), 3, len(coefficients)), dtype=np.float32)
+        for corner in range(3):
+            moved += weights[:, corner, None, None].astype(np.float32) * self._directions[rows[:, corner]]
         # Distance along the normal counts whole, distance along the surface a little.
         root = np.sqrt(config.tangential)
         shaping = root * np.eye(3) + (1 - root) * normal[:, :, None] * normal[:, None, :]
@@ -265,9 +268,10 @@ def derive(model: HeadModel, scans: Scans, config: Config) -> tuple[np.ndarray, 
     narrow = [float(fit.distance[registration.narrow].mean()) for fit in fits]
     wide = [float(fit.distance[registration.chosen < FACE[1]].mean()) for fit in fits]
     off = np.sqrt(((coefficients - design @ solution) ** 2).mean())
+    neutral = float(mean.distance[registration.narrow].mean())
     report = (
         f"{config.heads} heads; mean distance of the narrow face {np.mean(narrow):.3f} mm (worst head "
-        f"{max(narrow):.3f}), of the whole face with ears {np.mean(wide):.3f} mm; neutral {mean.distance[registration.narrow].mean():.3f} mm; "
+        f"{max(narrow):.3f}), of the whole face with ears {np.mean(wide):.3f} mm, of the mean {neutral:.3f} mm; "
         f"the modes hold {100 * kept:.2f} % of the variance; coefficients off the linear law {off:.4f}, "
         f"spread {coefficients.std(axis=0).mean():.4f}"
     )
@@ -275,6 +279,7 @@ def derive(model: HeadModel, scans: Scans, config: Config) -> tuple[np.ndarray, 
 
 
 def main() -> None:
+    """Derive the prior and write it beside the other tables."""
     parser = argparse.ArgumentParser(description="Derive the identity prior from ICT-FaceKit.")
     parser.add_argument("--data", type=Path, required=True, help=f"folder with {FILE}")
     parser.add_argument("--heads", type=int, default=Config.heads)
@@ -282,7 +287,7 @@ def main() -> None:
     mean, modes, report = derive(load_head_model(), Scans.read(arguments.data), Config(heads=arguments.heads))
     DATA.mkdir(exist_ok=True)
     np.savez_compressed(DATA / "identity_prior.npz", mean=mean.astype(np.float32), modes=modes.astype(np.float32))
-    print(report)
+    sys.stdout.write(report + "\n")
 
 
 if __name__ == "__main__":

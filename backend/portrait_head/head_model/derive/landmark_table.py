@@ -13,6 +13,7 @@ table for the fit to weigh them with.
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -231,6 +232,7 @@ def _trimmed_mean(points: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def main() -> None:
+    """Derive both tables and write them beside the prior."""
     parser = argparse.ArgumentParser(description="Derive the landmark table and its errors from renders.")
     parser.add_argument("--heads", type=int, default=60, help="samples of the identity prior; 0 for the template alone")
     arguments = parser.parse_args()
@@ -252,9 +254,11 @@ def main() -> None:
     )
     percent = 100 * table.spread
     together = 100 * np.sqrt((components**2).sum() / MESH / 2)
-    print(f"{len(renders)} renders; spread, % of the eye distance: median {np.median(percent):.2f}, "
-          f"p90 {np.percentile(percent, 90):.2f}, oval {percent[list(OVAL)].mean():.2f}; errors a coordinate: "
-          f"together {together:.2f}, alone {100 * np.sqrt((rest**2).mean()):.2f}")  # fmt: skip
+    sys.stdout.write(
+        f"{len(renders)} renders; spread, % of the eye distance: median {np.median(percent):.2f}, "
+        f"p90 {np.percentile(percent, 90):.2f}, oval {percent[list(OVAL)].mean():.2f}; errors a coordinate: "
+        f"together {together:.2f}, alone {100 * np.sqrt((rest**2).mean()):.2f}\n"
+    )
 
 
 if __name__ == "__main__":

@@ -164,5 +164,5 @@ def portrait_camera(
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
     rotation = about_x @ about_y
-    translation = -rotation @ np.array(centre) - np.array([0, 0, distance])
+    translation = np.array([0.0, 0.0, -distance]) - rotation @ np.array(centre)
     return PinholeCamera(rotation, translation, 3.4 * size * distance, np.full(2, size / 2), size, size)
