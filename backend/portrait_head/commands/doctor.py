@@ -1,0 +1,20 @@
+"""`portrait-head doctor`: check that everything needed is there."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_to(commands: argparse._SubParsersAction) -> None:
+    """Declare the command."""
+    doctor = commands.add_parser("doctor", help="check that everything needed is there")
+    doctor.set_defaults(command=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from portrait_head.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        print(f"{'ok  ' if finding.good else 'FAIL'}  {finding.subject}: {finding.text}")
+    return 0 if all(finding.good for finding in findings) else 1

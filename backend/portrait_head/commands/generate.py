@@ -1,0 +1,60 @@
+"""`portrait-head generate`: make the head of a portrait photo."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import portrait_head
+from portrait_head import failures
+from portrait_head.events import Event
+from portrait_head.request import HAIR, PRESETS, TEXTURE_SIZES, TIERS, HeadRequest
+from portrait_head.terminal import Terminal
+
+
+def add_to(commands: argparse._SubParsersAction) -> None:
+    """Declare the command."""
+    generate = commands.add_parser("generate", help="make the head of a portrait photo")
+    generate.add_argument("photos", nargs="*", help="photos of one person")
+    generate.add_argument("--sample", action="store_true", help="use the public-domain sample portrait")
+    generate.add_argument("--output", type=Path, required=True, help="the job folder; an interrupted job continues")
+    generate.add_argument("--face", type=int, help="which face of the picture, 1 is the largest")
+    generate.add_argument("--tier", choices=TIERS, default=TIERS[0])
+    generate.add_argument("--preset", choices=PRESETS, default="standard")
+    generate.add_argument("--seed", type=int, default=0)
+    generate.add_argument("--prompt", default="")
+    generate.add_argument("--texture-size", type=int, choices=TEXTURE_SIZES, default=2048)
+    generate.add_argument(
+        "--delight", type=float, default=0.7, help="how much of the photo's light to take out, 0 to 1"
+    )
+    generate.add_argument("--hair", choices=HAIR, default="auto")
+    generate.add_argument("--json", action="store_true", help="print events as JSON lines")
+    generate.set_defaults(command=_generate)
+
+
+def _generate(options: argparse.Namespace) -> int:
+    photos = ("sample",) if options.sample else tuple(options.photos)
+    request = HeadRequest(
+        photos=photos,
+        face=options.face,
+        tier=options.tier,
+        preset=options.preset,
+        seed=options.seed,
+        prompt=options.prompt,
+        texture_size=options.texture_size,
+        delight=options.delight,
+        hair=options.hair,
+    )
+    listen = _print_json if options.json else Terminal(sys.stderr)
+    try:
+        portrait_head.generate(request, options.output, listen)
+    except Exception as error:
+        listen(failures.as_event(error))
+        return 1
+    return 0
+
+
+def _print_json(event: Event) -> None:
+    print(json.dumps({"method": event.method, **event.to_params()}), flush=True)
