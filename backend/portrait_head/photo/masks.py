@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from portrait_head.photo.guided_filter import guided_filter
 from portrait_head.photo.hair import HairConfig, split_hair
 from portrait_head.photo.hair_style import StyleConfig, judge_style
 from portrait_head.photo.head_shape import HeadShape, head_shape
@@ -92,5 +93,5 @@ def _soften(mask: np.ndarray, image: np.ndarray, valid: np.ndarray, shape: HeadS
     large = cv2.resize(mask.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR)
     guide = image.astype(np.float32) / 255.0
     radius = max(2, round(shape.size * config.edge_radius))
-    soft = cv2.ximgproc.guidedFilter(guide, large, radius, config.edge_smoothness)
+    soft = guided_filter(guide, large, radius, config.edge_smoothness)
     return (np.clip(soft, 0.0, 1.0) * valid).astype(np.float32)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from portrait_head.photo import mediapipe_models
+from portrait_head.photo.guided_filter import guided_filter
 from portrait_head.photo.head_shape import HeadShape, head_shape
 
 
@@ -100,7 +101,7 @@ def _to_edges(mask: np.ndarray, image: np.ndarray, shape: HeadShape, config: Per
     """The mask with its outline drawn to the picture's edges: the segmenter's lies up to 5 mm outside."""
     radius = max(2, round(config.edge_radius * shape.size))
     guide = image.astype(np.float32) / 255.0
-    soft = cv2.ximgproc.guidedFilter(guide, mask.astype(np.float32), radius, config.edge_smoothness)
+    soft = guided_filter(guide, mask.astype(np.float32), radius, config.edge_smoothness)
     low, high = config.edge_range
     return np.clip((soft - low) / (high - low), 0.0, 1.0)
 
