@@ -1,0 +1,1 @@
+"""Speed, each time against something else in the same run."""
