@@ -1,0 +1,80 @@
+"""The guidance on a GPU: the same answers as on the CPU, in the time and memory that were promised."""
+
+import pytest
+import torch
+from portrait_head.benchmarks.guidance import measure
+from portrait_head.diffusion.captions import prompt_texts
+from portrait_head.diffusion.memory_plan import (
+    PLANS,
+    choose_plan,
+    cuda_device,
+    free_memory,
+    weights_dtype,
+    within_memory,
+)
+from portrait_head.diffusion.packs import PriorFolders, load_pipeline
+from portrait_head.diffusion.prior import IdGuidedPrior, PriorConfig, encode_prompts
+from portrait_head.diffusion.score_distillation import Branch
+from portrait_head.errors import PortraitHeadError
+from portrait_head.rendering.orbit import orbit_view
+
+from tests.backend.diffusion.toy_packs import SIDE, save_packs, subject
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+FROZEN = (Branch.POSITIVE, Branch.NEGATIVE, Branch.PLAIN)
+
+
+@pytest.fixture(scope="module")
+def packs(tmp_path_factory) -> PriorFolders:
+    return save_packs(tmp_path_factory.mktemp("packs"))
+
+
+def predict(packs: PriorFolders, device: torch.device, dtype: torch.dtype, plan=PLANS[0]) -> torch.Tensor:
+    pipeline = load_pipeline(packs, dtype)
+    prompts = encode_prompts(pipeline, prompt_texts("a person", "normal"))
+    prior = IdGuidedPrior(pipeline, subject(), prompts, device, plan, PriorConfig(side=SIDE))
+    noisy = torch.randn(1, 4, SIDE // 2, SIDE // 2, generator=torch.Generator().manual_seed(0)).to(device)
+    camera = orbit_view(0.0, 15.0, 0.6, 30.0, torch.zeros(3), 64, 64).camera
+    picture = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)).to(device)
+    with torch.no_grad():
+        prior.encode(picture)  # what an offloaded plan moves away and back
+    return prior.at(camera).epsilon(noisy, 400, FROZEN).cpu()
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.name)
+def test_every_plan_predicts_what_the_cpu_does(packs, plan):
+    expected = predict(packs, torch.device("cpu"), torch.float32)
+    found = predict(packs, cuda_device(), torch.float32, plan)
+    # cuDNN convolves in TF32, which has 10 bits of mantissa.
+    assert float((found - expected).abs().mean()) < 5e-3 * float(expected.abs().mean())
+
+
+def test_half_precision_comes_close(packs):
+    expected = predict(packs, torch.device("cpu"), torch.float32)
+    found = predict(packs, cuda_device(), weights_dtype(cuda_device()))
+    assert float((found - expected).abs().mean()) < 0.05 * float(expected.abs().mean())
+
+
+def test_a_full_device_is_reported_after_one_retry():
+    attempts = []
+
+    def allocate() -> torch.Tensor:
+        attempts.append(1)
+        return torch.empty(2**44, dtype=torch.uint8, device=cuda_device())
+
+    with pytest.raises(PortraitHeadError) as caught:
+        within_memory(allocate, lambda: True, "testing")
+    assert caught.value.kind == "out_of_memory"
+    assert len(attempts) == 2
+
+
+def test_a_plan_fits_this_device():
+    assert choose_plan(free_memory(cuda_device())) in PLANS
+
+
+def test_default_is_five_times_as_fast_as_the_papers_way_and_fits_into_eight_gigabytes():
+    default, full, half = measure()
+    assert default["peak_gb"] < 8.0
+    assert full["ratio"] >= 5.0
+    assert half["ratio"] > 1.0
