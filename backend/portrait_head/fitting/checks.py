@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from portrait_head.fitting.config import CheckConfig
 from portrait_head.fitting.landmark_fit import State
+from portrait_head.fitting.space import FitModel
 
 
-def fit_warnings(state: State, config: CheckConfig) -> tuple[str, ...]:
+def fit_warnings(fit_model: FitModel, state: State, config: CheckConfig) -> tuple[str, ...]:
     """What the user should know about a pose and an expression; empty for a plain portrait."""
     warnings = []
     yaw, pitch, _ = state.pose.angles()
@@ -16,7 +19,8 @@ def fit_warnings(state: State, config: CheckConfig) -> tuple[str, ...]:
             f"The face is turned by {turned:.0f} degrees: the hidden side and the profile are guesses; "
             "a photo from nearer the front gives a better likeness."
         )
-    if state.weights.sum() > config.strong_expression:
+    moved = np.tensordot(state.weights, fit_model.vertices.expressions[:, fit_model.model.regions["face"]], 1)
+    if np.linalg.norm(moved, axis=1).mean() > config.strong_expression:
         warnings.append("There is a strong expression in the photo: the neutral face is a guess.")
     return tuple(warnings)
 

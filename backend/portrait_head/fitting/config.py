@@ -18,10 +18,10 @@ class LandmarkConfig:
     oval_noise: float = 0.0  # more noise of the oval, which hair and ears shift
     oval_slide: float = 0.30  # more noise of the oval at a yaw of 90 degrees: it follows the outline there
     curvature_mean: float = 0.8  # 1 / camera distance, 1/m: portraits are taken from 0.6 to 3 m
-    curvature_sigma: float = 0.15  # freer, distance takes up what is shape
+    curvature_sigma: float = 0.25  # freer, distance takes up what is shape
     curvature_range: tuple[float, float] = (0.2, 2.5)
-    expression_ridge: float = 2.0  # 1 / variance of an expression weight
-    expression_sparsity: float = 1.0  # pull towards 0 of every expression weight
+    expression_ridge: float = 0.7  # 1 / variance of an expression weight
+    expression_sparsity: float = 0.3  # pull towards 0 of every expression weight
     expression_tie: float = 6.0  # pull of left and right towards each other
     settling_steps: int = 5  # of `settle`
     person_ridge: float = 1e6  # 1 / variance of the scores about those of the person, in `settle`
@@ -35,15 +35,28 @@ class ShadingConfig:
     face_pixels: float = 400.0  # from the top of the forehead to the chin, at most
     blurs: tuple[float, ...] = (3.0, 1.5, 0.8)  # pixels, coarse to fine
     iterations: int = 3  # Gauss-Newton steps a level
-    weight: float = 60.0  # of all samples together: they tell about as much as so many free ones
+    weight: float = 40.0  # of all samples together: they tell about as much as so many free ones
     noise: float = 0.06  # what a plain skin differs from the model
-    outlier: float = 0.18  # difference at which a shadow or a highlight has lost three quarters of its weight
+    outlier: float = 0.3  # difference at which a blemish or a wrong shadow has lost three quarters of its weight
     landmark_share: float = 0.5  # of the landmarks' weight beside the shading
     albedo_order: int = 2
-    openness_rays: int = 48  # rays from each sample that tell how open it lies; 0 for no such column of the albedo
+    openness_rays: int = 48  # rays from each sample that tell how open it lies
     albedo_ridge: float = 0.03  # against the mean square of the residuals
     light_ridge: float = 1e-4
+    bent_ridge: float = 1e-3  # of the second-order harmonics beside a key light, which explains them too
     light_rounds: int = 2  # of light and albedo in turn before every step
+    key_wrap: float = 0.25  # cosine past the terminator that light still reaches: skin is not opaque
+    gloss_power: float = 24.0  # exponent of the highlight
+    gloss_ridge: float = 1e-3
+    shadow_cone: float = 0.05  # radians, half the lamp's width
+    shadow_rays: int = 4  # round the middle one
+    edge_doubt: float = 3.0  # share of its weight, times 4, that a sample on the edge of a shadow loses
+    key_thinning: int = 2  # of the samples that the search for the key light looks at
+    key_directions: int = 90  # over the sphere, that it begins with
+    key_behind: float = -0.2  # cosine to the camera's direction under which no lamp is looked for
+    key_steps: tuple[float, ...] = (0.22, 0.11, 0.08, 0.04)  # radians round the best one; the last two when refining
+    search_ridge: float = 0.02  # of all harmonics but the constant during the search: free, they hide the lamp
+    least_key: float = 0.02  # least share of the face's brightness that a lamp gives
     facing: float = 0.03  # least cosine between a sample's normal and the view
     channels: tuple[float, float, float] = (0.3, 1.0, 1.0)  # light creeps through skin, red the farthest
     dark_floor: float = 0.5  # brightness under which the dark is believed no more finely
@@ -59,7 +72,7 @@ class ShadingConfig:
 class ContourConfig:
     """The outline of the jaw. Lengths in the image are fractions of the inter-ocular distance."""
 
-    weight: float = 12.0  # of the whole outline: it tells about as much as so many free points
+    weight: float = 30.0  # of the whole outline: it tells about as much as so many free points
     noise: float = 0.015
     outlier: float = 0.04
     reach: float = 0.12  # how far an edge is looked for
@@ -86,7 +99,7 @@ class ResidualConfig:
 class CheckConfig:
     """When the user is told that a photo is hard."""
 
-    strong_expression: float = 4.0  # sum of the weights; calm faces reach 3, a broad smile 7
+    strong_expression: float = 0.002  # metres, mean over the face; calm faces reach 1.7 mm, a broad smile 2.4
     turned: float = 40.0  # degrees of yaw or pitch
     poor_landmarks: float = 0.045  # of the inter-ocular distance
 

@@ -14,12 +14,26 @@ from portrait_head.fitting.residual import residual_offsets
 from portrait_head.fitting.shading_fit import fit_shading
 from portrait_head.fitting.space import FITTED_EXPRESSIONS, FitModel
 from portrait_head.head_model.arkit import ARKIT_NAMES
+from portrait_head.head_model.rest import settle as settle_rest
 from portrait_head.rendering.camera import PinholeCamera
 
 
 @dataclass(frozen=True)
-class Reconstruction:
-    """What the fit found; the fields are those of `stages.fit.Fit`."""
+class Fit:
+    """A head in the pose and expression of the photo, and the same head at rest.
+
+    Attributes:
+        camera: from head space to the pixels of the photo.
+        identity: [K] float64 identity coefficients of the head model.
+        expression: [52] float32 ARKit weights seen in the photo.
+        gaze: [2, 2] float32 (left, right) x (yaw to the subject's left, pitch up), radians.
+        residual: [V, 3] float32 metres, what the coefficients could not explain.
+        neutral: [V, 3] float32 metres, this person at rest, residual included, gaze straight.
+        posed: [V, 3] float32 metres, head space, with the photo's expression and gaze.
+        nme_before: mean landmark error before the residual as a fraction of the inter-ocular distance.
+        nme_after: the same with it.
+        warnings: sentences for the user.
+    """
 
     camera: PinholeCamera
     identity: np.ndarray
@@ -30,8 +44,7 @@ class Reconstruction:
     posed: np.ndarray
     nme_before: float
     nme_after: float
-    light: np.ndarray
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def reconstruct(
@@ -40,7 +53,7 @@ def reconstruct(
     landmarks: np.ndarray,
     skin: np.ndarray,
     config: FitConfig = FitConfig(),  # noqa: B008 - frozen
-) -> Reconstruction:
+) -> Fit:
     """Fit the head model to one portrait.
 
     Args:
@@ -51,11 +64,10 @@ def reconstruct(
     landmarks = landmarks.astype(np.float64)
     height, width = image.shape[:2]
     state = fit_landmarks(fit_model, landmarks, np.array([width / 2, height / 2]), config.landmarks)
-    state, illumination = fit_shading(fit_model, state, image, landmarks, skin, config)
-    light = np.zeros((9, 3)) if illumination is None else illumination.light * illumination.colour
+    state = fit_shading(fit_model, state, image, landmarks, skin, config)
     settled = settle(fit_model, state, landmarks, config.settling)
-    warnings = fit_warnings(state, config.checks)
-    return _finish(fit_model, settled, landmarks, (width, height), light.astype(np.float32), warnings, config)
+    warnings = fit_warnings(fit_model, state, config.checks)
+    return _finish(fit_model, settled, landmarks, (width, height), warnings, config)
 
 
 def _finish(
@@ -63,10 +75,9 @@ def _finish(
     state: State,
     landmarks: np.ndarray,
     size: tuple[int, int],
-    light: np.ndarray,
     warnings: tuple[str, ...],
     config: FitConfig,
-) -> Reconstruction:
+) -> Fit:
     model, table = fit_model.model, fit_model.table
     camera = state.pose.camera(*size)
     expression = np.zeros(len(ARKIT_NAMES), dtype=np.float32)
@@ -86,16 +97,15 @@ def _finish(
         return float(np.linalg.norm(seen - landmarks[:, :2], axis=1).mean() / unit)
 
     nme_before, nme_after = error(before), error(posed)
-    return Reconstruction(
+    return Fit(
         camera=camera,
         identity=identity,
         expression=expression,
         gaze=gaze,
         residual=offsets,
-        neutral=(shape + config.residual.neutral_share * offsets).astype(np.float32),
+        neutral=settle_rest(model, (shape + config.residual.neutral_share * offsets).astype(np.float32)),
         posed=posed.astype(np.float32),
         nme_before=nme_before,
         nme_after=nme_after,
-        light=light,
         warnings=poor_landmarks_warning(nme_before, config.checks) + warnings,
     )

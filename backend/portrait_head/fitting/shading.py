@@ -1,9 +1,9 @@
 """What light and shade of the photo tell about the shape.
 
-At every sample of the skin the photo's colour is compared with albedo times light: the light a second-order expansion
-in spherical harmonics (Ramamoorthi and Hanrahan 2001), the albedo a low-order polynomial over the face, both solved for
-each channel. Gauss-Newton moves the same unknowns as the landmark fit; light and albedo are eliminated from its normal
-equations (variable projection, Golub and Pereyra 1973). Cast shadows and highlights lose their weight.
+At every sample of the skin the photo's colour is compared with albedo times light: the light that of `illumination`,
+the albedo a low-order polynomial over the face, both solved for each channel. Gauss-Newton moves the same unknowns as
+the landmark fit; light and albedo are eliminated from its normal equations (variable projection, Golub and Pereyra
+1973). What light and albedo cannot explain loses its weight.
 """
 
 from __future__ import annotations
@@ -14,29 +14,14 @@ import cv2
 import numpy as np
 
 from portrait_head.fitting.config import ShadingConfig
-from portrait_head.fitting.harmonics import sh_gradient
+from portrait_head.fitting.illumination import Illumination, KeyLight, light_columns, light_gradients, light_ridges
 from portrait_head.fitting.landmark_fit import State
 from portrait_head.fitting.pose import PARAMETERS
 from portrait_head.fitting.surface_samples import SurfaceSamples
-from portrait_head.rendering.lighting import sh_basis, srgb_to_linear
+from portrait_head.rendering.lighting import srgb_to_linear
 
 FOREHEAD, CHIN = 10, 152  # MediaPipe face mesh indices
 MARGIN = 0.2  # of the face's height kept around its landmarks
-
-
-@dataclass(frozen=True)
-class Illumination:
-    """Light and albedo, in units of the face's mean colour.
-
-    Attributes:
-        light: [L, 3] for each colour channel, head space: nine harmonics.
-        albedo: [Q, 3] weights of the samples' polynomials; the albedo's mean is 1.
-        colour: [3] linear RGB, the unit.
-    """
-
-    light: np.ndarray
-    albedo: np.ndarray
-    colour: np.ndarray
 
 
 class Pyramid:
@@ -91,20 +76,26 @@ class Geometry:
     """The samples of one state, and what the photo shows there.
 
     Attributes:
+        points: [N, 3] metres, head space.
         turned: [N, 3] the points along the camera's axes.
+        view: [N, 3] unit vectors to the camera, head space.
         first, second: [N, 3] tangents.
         normals: [N, 3] unit normals, head space.
         length: [N] of the tangents' cross product.
-        basis: [N, L] spherical harmonics of the normals.
+        key: the lamp, if there is one.
+        basis: [N, L] what each unit of light does there.
         colours: [N, 3] of the photo.
         slopes: [N, 2, 3] of the photo's colours by the pixel.
     """
 
+    points: np.ndarray
     turned: np.ndarray
+    view: np.ndarray
     first: np.ndarray
     second: np.ndarray
     normals: np.ndarray
     length: np.ndarray
+    key: KeyLight | None
     basis: np.ndarray
     colours: np.ndarray
     slopes: np.ndarray
@@ -121,8 +112,8 @@ class ShadingTerm:
         self._others = np.concatenate([samples.second.modes, samples.second.expressions])
         self._moves = np.concatenate([samples.points.modes, samples.points.expressions])
 
-    def geometry(self, state: State) -> Geometry:
-        """The samples on the head of `state`."""
+    def geometry(self, state: State, key: KeyLight | None = None) -> Geometry:
+        """The samples on the head of `state`, under the lamp `key`."""
         unknowns = np.concatenate([state.scores, state.weights])
         samples = self._samples
         points = samples.points.mean + _combined(unknowns, self._moves)
@@ -133,13 +124,18 @@ class ShadingTerm:
         normal /= length[:, None]
         turned = state.pose.turned(points)
         colours, slopes = self._level.at(state.pose.project_turned(turned))
-        return Geometry(turned, first, second, normal, length, sh_basis(normal), colours, slopes)
+        view = state.pose.camera(1, 1).position - points
+        view /= np.linalg.norm(view, axis=1, keepdims=True)
+        basis = light_columns(normal, view, samples.openness, key, self._config)
+        return Geometry(points, turned, view, first, second, normal, length, key, basis, colours, slopes)
 
     def illuminate(self, seen: Geometry, start: Illumination | None = None) -> Illumination:
         """The light and the albedo that explain the photo best on this geometry, bettering `start`."""
         polynomial = self._samples.polynomial
         rounds = self._config.light_rounds
-        if start is None:
+        light_ridge = light_ridges(seen.basis.shape[1], self._config)
+        albedo_ridge = np.full(polynomial.shape[1], self._config.albedo_ridge)
+        if start is None or len(start.light) != seen.basis.shape[1]:
             light = np.zeros((seen.basis.shape[1], 3))
             start = Illumination(light, np.zeros((polynomial.shape[1], 3)), np.median(seen.colours, axis=0) + 1e-6)
             trust, rounds = np.ones(len(polynomial)), 3 * rounds
@@ -149,9 +145,9 @@ class ShadingTerm:
         light, albedo = start.light, start.albedo
         for _ in range(rounds):
             tint = 1 + polynomial @ albedo
-            light = _ridge(seen.basis, tint, target, trust, self._config.light_ridge)
+            light = _ridge(seen.basis, tint, target, trust, light_ridge)
             shade = seen.basis @ light
-            albedo = _ridge(polynomial, shade, target - shade, trust, self._config.albedo_ridge)
+            albedo = _ridge(polynomial, shade, target - shade, trust, albedo_ridge)
             bettered = Illumination(light, albedo, start.colour)
             trust = self._trust(self.residual(seen, bettered), seen, bettered)
         return Illumination(light, albedo, start.colour)
@@ -166,7 +162,7 @@ class ShadingTerm:
         shares = np.sqrt(self._config.channels)
         count, own = jacobian.shape[2], inner.shape[2]
         ridge = np.full(own, self._config.albedo_ridge * scale)
-        ridge[: seen.basis.shape[1]] = self._config.light_ridge * scale
+        ridge[: seen.basis.shape[1]] = light_ridges(seen.basis.shape[1], self._config) * scale
         hessian, gradient = np.zeros((count, count)), np.zeros(count)
         for channel in range(3):
             stacked = np.concatenate([jacobian[channel], inner[channel], residual[:, channel, None]], axis=1)
@@ -192,7 +188,7 @@ class ShadingTerm:
             residuals [N, 3], [3, N, P] by pose, scores and weights, [3, N, L + Q] by light and albedo.
         """
         pose, polynomial = state.pose, self._samples.polynomial
-        bend = sh_gradient(seen.normals)
+        bend = light_gradients(seen.normals, seen.view, self._samples.openness, seen.key, self._config)
         columns = seen.basis.shape[1]
         by_point = pose.point_jacobian(seen.turned)
         by_pose = pose.jacobian(seen.turned)
@@ -222,12 +218,17 @@ class ShadingTerm:
     def _trust(self, residual: np.ndarray, seen: Geometry, illumination: Illumination) -> np.ndarray:
         """[N] weights after Geman and McClure, one for the three channels: a shadow darkens all of them.
 
+        The edges of the key light's own shadows are believed least: they move with the smallest error of the shape.
+
         What skin differs from the model by (pores, stubble, freckles) is a share of the light that falls on it, so dark
         sides are believed to a finer difference than bright ones.
         """
         floor = self._config.dark_floor
         scale = (floor + 1) / (floor + (seen.colours / illumination.colour).mean(axis=1))
-        return scale**2 / (1 + (residual**2).mean(axis=1) * scale**2 / self._config.outlier**2) ** 2
+        trust = scale**2 / (1 + (residual**2).mean(axis=1) * scale**2 / self._config.outlier**2) ** 2
+        if seen.key is not None:
+            trust *= 1 - self._config.edge_doubt * seen.key.reach * (1 - seen.key.reach)
+        return trust
 
 
 def bilinear(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
@@ -252,13 +253,15 @@ def _paired(moves: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     return np.einsum("knd,nd->nk", moves, vectors)
 
 
-def _ridge(columns: np.ndarray, factor: np.ndarray, target: np.ndarray, weight: np.ndarray, ridge: float) -> np.ndarray:
+def _ridge(
+    columns: np.ndarray, factor: np.ndarray, target: np.ndarray, weight: np.ndarray, ridge: np.ndarray
+) -> np.ndarray:
     """Least squares of `target` [N, 3] by `columns` [N, C] times `factor` [N, 3], channel by channel: [C, 3].
 
-    Weighted by `weight` [N]; `ridge` counts against the mean square.
+    Weighted by `weight` [N]; `ridge` [C] counts against the mean square.
     """
     scaled = columns[None] * factor.T[:, :, None]  # [3, N, C]
     weighted = scaled * weight[None, :, None]
-    hessian = np.matmul(weighted.transpose(0, 2, 1), scaled) / len(target) + ridge * np.eye(columns.shape[1])
+    hessian = np.matmul(weighted.transpose(0, 2, 1), scaled) / len(target) + np.diag(ridge)
     right = np.einsum("knc,nk->kc", weighted, target) / len(target)
     return np.linalg.solve(hessian, right[..., None])[..., 0].T

@@ -7,8 +7,9 @@ import numpy as np
 
 from portrait_head.fitting.config import FitConfig, ShadingConfig
 from portrait_head.fitting.contour import ContourTerm
+from portrait_head.fitting.key_light import LitSkin, find_key_light, shine
 from portrait_head.fitting.landmark_fit import LandmarkTerm, State, advance, interocular
-from portrait_head.fitting.shading import Illumination, Pyramid, ShadingTerm, bilinear
+from portrait_head.fitting.shading import Geometry, Pyramid, ShadingTerm, bilinear
 from portrait_head.fitting.space import FitModel
 from portrait_head.fitting.surface_samples import SurfaceSamples, surface_samples
 from portrait_head.rendering.raycast import RayCaster
@@ -24,7 +25,7 @@ def fit_shading(
     landmarks: np.ndarray,
     skin: np.ndarray,
     config: FitConfig,
-) -> tuple[State, Illumination | None]:
+) -> State:
     """Move the head of the landmark fit until it is shaded like the photo.
 
     Args:
@@ -34,23 +35,29 @@ def fit_shading(
         skin: [H, W] 0 to 1, where bare skin is.
 
     Returns:
-        The new state and the light; the old state and None if too little bare skin is seen.
+        The new state; the old one if too little bare skin is seen.
     """
     shading = config.shading
     reach = 2 * round(shading.hair_margin * interocular(landmarks)) + 1
     bare = cv2.erode(skin, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
     seen = visible_samples(fit_model, surface_samples(fit_model, shading), state, bare, shading)
     if len(seen.polynomial) < shading.least_samples:
-        return state, None
+        return state
     pyramid = Pyramid(image, landmarks, shading)
     landmark_term = LandmarkTerm(fit_model, landmarks, config.landmarks)
-    illumination = None
+    illumination, lamp = None, None
     for blur in shading.blurs:
         level = pyramid.level(blur)
         term = ShadingTerm(seen, level, shading)
         outline = ContourTerm(fit_model, level, interocular(landmarks), config.contour)
+        skin_seen = _lit_skin(term.geometry(state), seen)
+        camera = state.pose.camera(1, 1).position
+        lamp = find_key_light(skin_seen, _caster(fit_model, state), camera, shading, lamp)
         for _ in range(shading.iterations):
             geometry = term.geometry(state)
+            if lamp is not None:
+                key = shine(lamp, _lit_skin(geometry, seen), _caster(fit_model, state), shading)
+                geometry = term.geometry(state, key)
             illumination = term.illuminate(geometry, illumination)
             hessian, gradient = landmark_term.normal_equations(state)
             shaded = term.normal_equations(state, geometry, illumination)
@@ -61,7 +68,11 @@ def fit_shading(
                 shading.landmark_share * gradient + shaded[1] + drawn[1],
                 config.landmarks,
             )
-    return state, illumination
+    return state
+
+
+def _lit_skin(geometry: Geometry, samples: SurfaceSamples) -> LitSkin:
+    return LitSkin(geometry.points, geometry.normals, geometry.view, samples.openness, geometry.colours)
 
 
 def _caster(fit_model: FitModel, state: State) -> RayCaster:

@@ -27,12 +27,14 @@ class SurfaceSamples:
         second: the space of the second tangents.
         polynomial: [N, Q] low-order polynomials of the place on the template, without the constant, each of mean 0
             and standard deviation 1: what the albedo may do.
+        openness: [N] the share of each point's half space, cosine-weighted, that the mean face leaves open.
     """
 
     points: FaceSpace
     first: FaceSpace
     second: FaceSpace
     polynomial: np.ndarray
+    openness: np.ndarray
 
     def chosen(self, rows: np.ndarray) -> SurfaceSamples:
         """Only the samples `rows`."""
@@ -40,7 +42,9 @@ class SurfaceSamples:
         def of(space: FaceSpace) -> FaceSpace:
             return FaceSpace(space.mean[rows], space.modes[:, rows], space.expressions[:, rows])
 
-        return SurfaceSamples(of(self.points), of(self.first), of(self.second), self.polynomial[rows])
+        return SurfaceSamples(
+            of(self.points), of(self.first), of(self.second), self.polynomial[rows], self.openness[rows]
+        )
 
 
 def surface_samples(fit_model: FitModel, config: ShadingConfig) -> SurfaceSamples:
@@ -58,11 +62,9 @@ def surface_samples(fit_model: FitModel, config: ShadingConfig) -> SurfaceSample
         corners[row, : len(vertices)] = vertices
         weights[:, row, : len(vertices)] = weight
     points, first, second = (fit_model.vertices.at(corners, weight) for weight in weights)
-    columns = [_polynomial(points.mean, config.albedo_order)]
-    if config.openness_rays:
-        columns.append(_openness(fit_model, points.mean, np.cross(first.mean, second.mean), config.openness_rays))
-    values = np.concatenate(columns, axis=1)
-    return SurfaceSamples(points, first, second, (values - values.mean(axis=0)) / values.std(axis=0))
+    values = _polynomial(points.mean, config.albedo_order)
+    openness = _openness(fit_model, points.mean, np.cross(first.mean, second.mean), config.openness_rays)
+    return SurfaceSamples(points, first, second, (values - values.mean(axis=0)) / values.std(axis=0), openness)
 
 
 def _bare_skin(model: HeadModel, config: ShadingConfig) -> np.ndarray:
@@ -115,7 +117,7 @@ def _polynomial(points: np.ndarray, order: int) -> np.ndarray:
 
 
 def _openness(fit_model: FitModel, points: np.ndarray, normals: np.ndarray, rays: int) -> np.ndarray:
-    """[N, 1] the share of each point's half space, cosine-weighted, that the mean face leaves open."""
+    """[N] the share of each point's half space, cosine-weighted, that the mean face leaves open."""
     normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
     index = np.arange(rays) + 0.5
     # A spiral over the disc, lifted to the half sphere (Malley).
@@ -127,4 +129,4 @@ def _openness(fit_model: FitModel, points: np.ndarray, normals: np.ndarray, rays
     model = fit_model.model
     caster = RayCaster(fit_model.vertices.mean, model.triangles()[: 2 * model.part("skin").faces[1]])
     blocked = caster.occluded((points + RAY_START * normals)[:, None], local @ frame)
-    return 1 - blocked.mean(axis=1)[:, None]
+    return 1 - blocked.mean(axis=1)

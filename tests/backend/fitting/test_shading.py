@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from portrait_head.fitting.config import FitConfig
 from portrait_head.fitting.harmonics import sh_gradient
+from portrait_head.fitting.illumination import Illumination, KeyLight
 from portrait_head.fitting.landmark_fit import State
 from portrait_head.fitting.pose import PARAMETERS, Pose
-from portrait_head.fitting.shading import Illumination, Pyramid, ShadingTerm, bilinear
+from portrait_head.fitting.shading import Pyramid, ShadingTerm, bilinear
 from portrait_head.fitting.shading_fit import fit_shading, visible_samples
 from portrait_head.fitting.space import FITTED_EXPRESSIONS, FitModel
 from portrait_head.fitting.surface_samples import SurfaceSamples, surface_samples
@@ -73,8 +74,14 @@ def test_sample_normals_are_those_of_the_surface(fit_model: FitModel, samples: S
     assert cosine.min() > 0.0  # the crease beside the nostril is sharp
 
 
+@pytest.mark.parametrize("lamp", [None, np.array([0.5, 0.4, 0.77])], ids=["surroundings", "key light"])
 def test_jacobian_equals_finite_differences(
-    fit_model: FitModel, samples: SurfaceSamples, view: Callable[..., Pose], scores: np.ndarray, light: np.ndarray
+    fit_model: FitModel,
+    samples: SurfaceSamples,
+    view: Callable[..., Pose],
+    scores: np.ndarray,
+    light: np.ndarray,
+    lamp: np.ndarray | None,
 ) -> None:
     generator = np.random.default_rng(3)
     # A smooth picture: bilinear sampling has no slope at pixel centres otherwise.
@@ -84,10 +91,13 @@ def test_jacobian_equals_finite_differences(
     level = Pyramid(image, landmarks, CONFIG.shading).level(6.0)
     term = ShadingTerm(samples, level, CONFIG.shading)
     state = State(view(10), scores * 0.5, REST + 0.1)
+    key = None if lamp is None else KeyLight(lamp / np.linalg.norm(lamp), np.ones(len(samples.openness)))
+    if key is not None:
+        light = np.concatenate([light, [[0.4, 0.35, 0.3], [0.1, 0.1, 0.1]]])
     lit = Illumination(light, generator.normal(size=(samples.polynomial.shape[1], 3)) * 0.05, np.full(3, 0.4))
-    _, jacobian, inner = term.rows(state, term.geometry(state), lit)
+    _, jacobian, inner = term.rows(state, term.geometry(state, key), lit)
     first = PARAMETERS + len(scores)
-    facing = np.flatnonzero(term.geometry(state).normals @ state.pose.rotation[2] > 0.4)
+    facing = np.flatnonzero(term.geometry(state, key).normals @ state.pose.rotation[2] > 0.4)
     for unknown, step in ((1, 1e-4), (3, 1e-4), (PARAMETERS, 1e-3), (PARAMETERS + 7, 1e-3), (first + 16, 1e-3)):
         sides = []
         for sign in (1, -1):
@@ -98,12 +108,14 @@ def test_jacobian_equals_finite_differences(
                 state.scores + moved[PARAMETERS:first],
                 state.weights + moved[first:],
             )
-            sides.append(term.residual(term.geometry(there), lit))
+            sides.append(term.residual(term.geometry(there, key), lit))
         difference = (sides[0] - sides[1]) / (2 * step)
         error = np.abs(jacobian[:, facing, unknown].T - difference[facing])
         assert np.median(error) < 0.02 * np.abs(difference[facing]).max()
-    brighter = replace(lit, light=lit.light + np.eye(9, 3, k=0) * 1e-5)
-    difference = (term.residual(term.geometry(state), brighter) - term.residual(term.geometry(state), lit)) / 1e-5
+    brighter = replace(lit, light=lit.light + np.eye(len(lit.light), 3) * 1e-5)
+    difference = (
+        term.residual(term.geometry(state, key), brighter) - term.residual(term.geometry(state, key), lit)
+    ) / 1e-5
     for channel in range(3):
         assert np.allclose(inner[channel, :, channel], difference[:, channel], atol=1e-4)
 
@@ -116,24 +128,22 @@ def test_shading_brings_a_lit_head_nearer_to_the_truth(
     turned = pose.turned(fit_model.landmarks.positions(scores, REST))
     landmarks = np.column_stack([pose.project_turned(turned), -turned[:, 2] * pose.scale])
     start = State(pose, scores * 0.4, REST)
-    found, lit = fit_shading(fit_model, start, photo, landmarks, np.ones((SIDE, SIDE), np.float32), CONFIG)
-    assert lit is not None
+    found = fit_shading(fit_model, start, photo, landmarks, np.ones((SIDE, SIDE), np.float32), CONFIG)
     face = fit_model.model.regions["face"]
 
     def distance(estimate: np.ndarray) -> float:
         apart = np.tensordot(estimate - scores, fit_model.vertices.modes[:, face], 1)
         return float(np.linalg.norm(apart - apart.mean(axis=0), axis=1).mean())
 
-    assert distance(found.scores) < 0.7 * distance(start.scores)
-    found_shade = sh_basis(np.eye(3)[[0, 2]]) @ (lit.light * lit.colour)
-    assert np.allclose(found_shade[1] / found_shade[1].sum(), light.sum(axis=0) / light.sum(), atol=0.05)
+    # The picture has even shade in all folds, which the term takes to lie darker: it costs a little.
+    assert distance(found.scores) < 0.8 * distance(start.scores)
 
 
 def test_a_covered_face_is_left_to_the_landmarks(fit_model: FitModel, view: Callable[..., Pose]) -> None:
     state = State(view(), np.zeros(len(fit_model.prior.modes)), REST)
     landmarks = np.column_stack([view().project(fit_model.landmarks.mean), np.zeros(478)])
     picture, covered = np.full((SIDE, SIDE, 3), 90, np.uint8), np.zeros((SIDE, SIDE), np.float32)
-    assert fit_shading(fit_model, state, picture, landmarks, covered, CONFIG) == (state, None)
+    assert fit_shading(fit_model, state, picture, landmarks, covered, CONFIG) is state
 
 
 def test_samples_behind_the_nose_are_not_seen(
