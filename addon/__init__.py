@@ -12,9 +12,9 @@ ROOT_PACKAGE = __name__.rpartition(".")[0] or __name__
 
 
 def _modules():
-    from . import operators, preferences, properties, ui
+    from . import operators, preferences, properties, translations, ui
 
-    return (preferences, properties, operators, ui)
+    return (translations, preferences, properties, operators, ui)
 
 
 def register() -> None:

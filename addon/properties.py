@@ -5,13 +5,18 @@
 import bpy
 
 from .client.request import HeadSettings
+from .data.engines import BY_IDENTIFIER, ENGINES, LOD_SHARES, TEXTURE_SIZES
+from .scene.engine_export import EngineOptions
 
 
 class PortraitHeadSettings(bpy.types.PropertyGroup):
     """The settings of the panel."""
 
     photo: bpy.props.StringProperty(
-        name="Photo", description="Portrait photo to make the head from", subtype="FILE_PATH"
+        name="Photo",
+        description="Portrait photo to make the head from: from the front, evenly lit, hair out of the face",
+        subtype="FILE_PATH",
+        update=lambda settings, context: settings.property_unset("face"),
     )
     preset: bpy.props.EnumProperty(
         name="Quality",
@@ -19,15 +24,37 @@ class PortraitHeadSettings(bpy.types.PropertyGroup):
         items=(
             ("quick", "Quick", "For a first look"),
             ("standard", "Standard", "For most uses"),
-            ("high", "High", "Takes longest"),
+            ("high", "High", "Takes longest, for close-ups"),
         ),
         default="standard",
     )
+    tier: bpy.props.EnumProperty(
+        name="Method",
+        description="What the head is made with",
+        items=(
+            ("embedded", "This Computer", "Any computer, nothing to download"),
+            ("diffusion", "Diffusion Models", "An NVIDIA graphics card and model packs; paints what the photo hides"),
+        ),
+    )
     texture_size: bpy.props.EnumProperty(
-        name="Texture",
-        description="Side of the skin texture in pixels",
-        items=tuple((size, size, f"{size} × {size} pixels") for size in ("1024", "2048", "4096")),
+        name="Skin Texture",
+        description="Side of the skin texture in pixels: 2048 for most uses, 4096 for close-ups",
+        items=tuple((size, f"{size} px", f"{size} × {size} pixels") for size in ("1024", "2048", "4096")),
         default="2048",
+    )
+    delight: bpy.props.FloatProperty(
+        name="Even Out Light",
+        description="How much of the photo's light and shade is taken out of the skin: 0 keeps the photo's look, "
+        "1 suits a scene with lights of its own",
+        min=0.0,
+        max=1.0,
+        default=0.7,
+        subtype="FACTOR",
+    )
+    hair: bpy.props.EnumProperty(
+        name="Hair",
+        description="Whether the head gets hair",
+        items=(("auto", "As in the Photo", "Hair with the photo's shape and colour"), ("none", "None", "A bare head")),
     )
     face: bpy.props.IntProperty(
         name="Face",
@@ -36,7 +63,13 @@ class PortraitHeadSettings(bpy.types.PropertyGroup):
         soft_max=10,
         default=1,
     )
-    seed: bpy.props.IntProperty(name="Seed", description="Another number varies what the photo leaves open", min=0)
+    seed: bpy.props.IntProperty(
+        name="Variation", description="Another number varies what the photo leaves open", min=0, default=0
+    )
+    prompt: bpy.props.StringProperty(
+        name="Description",
+        description="What the photo cannot show, in words, for instance: grey beard, 60 years old",
+    )
 
     def photo_path(self) -> str:
         """The photo as an absolute path; empty where none is chosen."""
@@ -44,16 +77,88 @@ class PortraitHeadSettings(bpy.types.PropertyGroup):
 
     def to_head_settings(self) -> HeadSettings:
         """The settings in the form the client sends."""
-        return HeadSettings(self.photo_path(), self.face, self.preset, self.seed, int(self.texture_size))
+        return HeadSettings(
+            photo=self.photo_path(),
+            face=self.face,
+            preset=self.preset,
+            seed=self.seed,
+            texture_size=int(self.texture_size),
+            delight=round(self.delight, 4),
+            hair=self.hair,
+            tier=self.tier,
+            prompt=self.prompt if self.tier == "diffusion" else "",
+        )
+
+
+class PortraitHeadExport(bpy.types.PropertyGroup):
+    """How heads are written for an engine; saved with the scene."""
+
+    engine: bpy.props.EnumProperty(
+        name="For",
+        description="Whose conventions to follow",
+        items=tuple((each.identifier, each.label, each.description) for each in ENGINES),
+    )
+    texture_size: bpy.props.EnumProperty(
+        name="Textures",
+        description="Longest side of the written textures; the head in the scene keeps its own",
+        items=(
+            ("ORIGINAL", "As They Are", "Do not change their size"),
+            *((str(size), f"{size} px", f"At most {size} pixels") for size in TEXTURE_SIZES),
+        ),
+    )
+    lods: bpy.props.IntProperty(
+        name="Coarser Levels",
+        description="Levels of detail beside the full head: a half, a quarter and a tenth of its triangles, keys kept",
+        min=0,
+        max=len(LOD_SHARES),
+    )
+    hair: bpy.props.BoolProperty(name="Hair", description="Write the hair with the head", default=True)
+    visemes: bpy.props.BoolProperty(
+        name="Visemes",
+        description="Add the fifteen mouth shapes of speech as keys (viseme_aa, viseme_PP, …) for lip-sync tools",
+    )
+
+    def to_options(self) -> EngineOptions:
+        """The settings in the form the export takes."""
+        size = None if self.texture_size == "ORIGINAL" else int(self.texture_size)
+        return EngineOptions(BY_IDENTIFIER[self.engine], size, self.lods, self.hair, self.visemes)
+
+
+class PortraitHeadView(bpy.types.PropertyGroup):
+    """How the artist looks at the panels; belongs to the window, not to the file."""
+
+    search: bpy.props.StringProperty(
+        name="Search",
+        description="Show only the sliders whose names hold these words",
+        options={"TEXTEDIT_UPDATE", "SKIP_SAVE"},
+    )
+    strength: bpy.props.FloatProperty(
+        name="Strength",
+        description="How strong the expressions are that you click",
+        min=0.0,
+        max=1.0,
+        default=1.0,
+        subtype="FACTOR",
+        options={"SKIP_SAVE"},
+    )
+
+
+CLASSES = (PortraitHeadSettings, PortraitHeadExport, PortraitHeadView)
 
 
 def register() -> None:
     """Called when the add-on is enabled."""
-    bpy.utils.register_class(PortraitHeadSettings)
+    for each in CLASSES:
+        bpy.utils.register_class(each)
     bpy.types.Scene.portrait_head = bpy.props.PointerProperty(type=PortraitHeadSettings)
+    bpy.types.Scene.portrait_head_export = bpy.props.PointerProperty(type=PortraitHeadExport)
+    bpy.types.WindowManager.portrait_head = bpy.props.PointerProperty(type=PortraitHeadView)
 
 
 def unregister() -> None:
     """Called when the add-on is disabled."""
+    del bpy.types.WindowManager.portrait_head
+    del bpy.types.Scene.portrait_head_export
     del bpy.types.Scene.portrait_head
-    bpy.utils.unregister_class(PortraitHeadSettings)
+    for each in reversed(CLASSES):
+        bpy.utils.unregister_class(each)

@@ -37,7 +37,7 @@ def death(status: int | None, log_tail: str, log: Path) -> ClientError:
         return ClientError(
             "backend_missing",
             "The Python that was named for the backend has no portrait_head in it.",
-            f"Install it there with “pip install {SOURCES}”.",
+            f"Install it there with “pip install {SOURCES}”, or press Install in the panel.",
         )
     if missing := _missing_library(log_tail):
         return missing

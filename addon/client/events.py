@@ -65,7 +65,23 @@ class Finished:
     report: str
 
 
-Event = StageStarted | ProgressMade | PreviewReady | Warned | Failed | Finished
+@dataclass(frozen=True)
+class InstallStep:
+    """The installer is at `step` (``environment``, ``packages``, ...) and says in a sentence what it does."""
+
+    step: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Installed:
+    """The installer is through: what stands in `folder` now is `version`, empty after a removal."""
+
+    folder: str
+    version: str
+
+
+Event = StageStarted | ProgressMade | PreviewReady | Warned | Failed | Finished | InstallStep | Installed
 
 
 def event_from(method: str, params: Mapping[str, Any]) -> Event | None:

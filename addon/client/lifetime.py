@@ -7,8 +7,11 @@ it even where it is too busy to notice.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -41,6 +44,29 @@ def tied(command: Sequence[str]) -> list[str]:
     """
     setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
     return [setpriv, "--pdeathsig", "KILL", "--", *command] if setpriv else list(command)
+
+
+def interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process that was started with `popen_options` to stop in good order."""
+    if sys.platform == "win32":
+        process.send_signal(signal.CTRL_BREAK_EVENT)  # the only signal that reaches another process group
+    else:
+        process.terminate()
+
+
+def kill(process: subprocess.Popen[bytes], tie: Any) -> None:
+    """End a process that was started with `popen_options`, and with it every process that it has started.
+
+    Args:
+        process: it has not been waited for yet, so that its number is still its own.
+        tie: what `adopt` returned.
+    """
+    if sys.platform == "win32":
+        ctypes.windll.kernel32.TerminateJobObject(tie, 1)
+        process.kill()
+        return
+    with contextlib.suppress(ProcessLookupError):  # the whole group has just ended
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def adopt(process: subprocess.Popen[bytes]) -> Any:

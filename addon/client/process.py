@@ -30,12 +30,13 @@ class WorkerProcess:
     Args:
         command: program and arguments.
         log: file that stderr is appended to; its folder is made.
+        environment: variables that it gets beside ours.
 
     Raises:
         ClientError: `backend_missing` where the command cannot be started, `log_unwritable` where the log cannot be.
     """
 
-    def __init__(self, command: Sequence[str], log: Path) -> None:
+    def __init__(self, command: Sequence[str], log: Path, environment: Sequence[tuple[str, str]] = ()) -> None:
         self.log = log
         self._lines = LineBuffer()
         self._unsent = bytearray()
@@ -51,7 +52,7 @@ class WorkerProcess:
                     stdout=subprocess.PIPE,
                     stderr=stderr,
                     bufsize=0,
-                    env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"},
+                    env={**_environment(), **dict(environment)},
                     **lifetime.popen_options(),
                 )
             except (OSError, ValueError) as error:
@@ -118,10 +119,15 @@ class WorkerProcess:
         self.kill()
         self._output.close()
 
-    def kill(self) -> None:
-        """End the process now."""
+    def interrupt(self) -> None:
+        """Ask the process to stop in good order."""
         if self._process.poll() is None:
-            self._process.kill()
+            lifetime.interrupt(self._process)
+
+    def kill(self) -> None:
+        """End the process and its children now."""
+        if self._process.poll() is None:
+            lifetime.kill(self._process, self._tie)
         self._process.wait()
 
     def _flush(self) -> None:
@@ -135,6 +141,12 @@ class WorkerProcess:
             self._unsent.clear()
             return
         del self._unsent[:written]
+
+
+def _environment() -> dict[str, str]:
+    """Ours, less what is meant for Blender's own Python."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
+    return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
 
 
 def _cannot_start(command: Sequence[str], reason: str) -> ClientError:

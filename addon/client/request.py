@@ -22,6 +22,10 @@ class HeadSettings:
     Attributes:
         photo: path of the portrait, or `SAMPLE`.
         face: which face, counted from 1; None for the largest.
+        delight: 0 to 1, how much of the photo's light is taken out of the skin.
+        hair: `auto`, or `none` for a bare head.
+        tier: `embedded` or `diffusion`.
+        prompt: words for the diffusion tier.
     """
 
     photo: str
@@ -29,6 +33,10 @@ class HeadSettings:
     preset: str = "standard"
     seed: int = 0
     texture_size: int = 2048
+    delight: float = 0.7
+    hair: str = "auto"
+    tier: str = "embedded"
+    prompt: str = ""
 
     def to_request(self) -> dict[str, Any]:
         """The values that differ from the backend's defaults need no list here: every offered one is written."""
@@ -39,6 +47,10 @@ class HeadSettings:
             "preset": self.preset,
             "seed": self.seed,
             "texture_size": self.texture_size,
+            "delight": self.delight,
+            "hair": self.hair,
+            "tier": self.tier,
+            "prompt": self.prompt,
         }
 
 

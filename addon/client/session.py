@@ -1,66 +1,76 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One backend and the jobs given to it, advanced by whoever has time: a modal timer in the UI, a loop in batch."""
+"""One backend, its installation and the jobs given to it, advanced by a modal timer or by the loop of a batch."""
 
 from __future__ import annotations
 
-import enum
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from . import diagnose
 from .backend import Backend
 from .errors import ClientError
-from .events import Event, Failed, Finished, event_from
+from .events import Event, Failed, Finished, Installed, Warned, event_from
+from .installer import Installation, ended_without_word, events_from_line, own_version
 from .process import WorkerProcess
 from .protocol import PROTOCOL, Message, Notification, Refusal, Reply, decode, encode
+from .state import BUSY, State, StateMachine
 
 HELLO_SECONDS = 120.0  # a cold disk, or another machine behind ssh
-CANCEL_SECONDS = 5.0  # the worker answers within one; after this it is ended
+CANCEL_SECONDS = 5.0  # worker and installer answer within one; after this they are ended
 SHUTDOWN_SECONDS = 2.0
 STEP_SECONDS = 0.05  # between two steps of a drained generator
+SAME_RELEASE = "Install the backend and the add-on from the same release."
 
-
-class State(enum.Enum):
-    """Where the backend stands."""
-
-    STOPPED = "not started"
-    STARTING = "starting"
-    READY = "ready"
-    WORKING = "working"
-    CANCELLING = "cancelling"
-    FAILED = "failed"
-
-
-Steps = Iterator[tuple[Event, ...]]
+Steps = Generator[tuple[Event, ...], None, None]
+Last = TypeVar("Last", bound=Event)
 
 
 class Session:
-    """Starts the worker when it is first needed and keeps it, with its warm models, for the jobs that follow.
+    """Installs the backend, starts it when it is first needed and keeps it, with its warm models, for later jobs.
+
+    Its `state` moves as `TRANSITIONS` in `state.py` says. `generate` and `install` are generators: every step returns
+    at once, with the events that arrived since the last one. In Blender's window a modal timer takes the steps, in
+    background mode `drain` does.
 
     Args:
-        backend: what to start.
-        log: file for the worker's stderr.
+        backend: what to start; None where nothing is installed.
+        log: file for the worker's stderr; what the installer says goes to `install.log` beside it.
     """
 
-    def __init__(self, backend: Backend, log: Path) -> None:
+    def __init__(self, backend: Backend | None, log: Path) -> None:
         self.backend = backend
         self.log = log
-        self.state = State.STOPPED
+        self.install_log = log.with_name("install.log")
         self.hello: Mapping[str, Any] = {}
+        self.error: ClientError | None = None
+        self._machine = StateMachine(State.STOPPED if backend else State.NOT_INSTALLED)
         self._process: WorkerProcess | None = None
         self._identifier = 0
         self._cancel_wanted = False
+        self._cancel_deadline: float | None = None
+
+    @property
+    def state(self) -> State:
+        """Where the backend stands; a worker that has ended while nobody needed it is noticed here."""
+        if self._machine.state is State.READY and not self._alive():
+            self._machine.to(State.STOPPED)
+        return self._machine.state
 
     @property
     def busy(self) -> bool:
-        """Whether a job is under way."""
-        return self.state in (State.STARTING, State.WORKING, State.CANCELLING)
+        """Whether a job or an installation is under way."""
+        return self.state in BUSY
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether what is under way has been cancelled and is about to end."""
+        return self.busy and self._cancel_wanted
 
     def generate(self, request: Mapping[str, Any], job: Path) -> Steps:
-        """Make one head; every step returns at once with the events that arrived since the last one.
+        """Make one head.
 
         Args:
             request: the HeadRequest as JSON values.
@@ -72,53 +82,105 @@ class Session:
         Raises:
             ClientError: what the backend reported, that it died or is missing, or kind `cancelled`.
         """
-        if self.busy:
-            raise ClientError("busy", "The backend is already working on a head.", "Wait for it or cancel it first.")
-        self._cancel_wanted = False
-        self.state = State.STARTING
+        self._begin()
+        if self.backend is None:
+            raise ClientError("backend_missing", "The backend is not installed.", "Press Install first.")
         try:
-            yield from self._start()
-            self.state = State.WORKING
+            if self.state is not State.READY:
+                self._machine.to(State.STARTING)
+                yield from self._start(self.backend)
+                self._machine.to(State.READY)
+            self._machine.to(State.RUNNING)
             yield from self._work(request, job)
-            self.state = State.READY
-        except ClientError:
-            self.state = State.READY if self._alive() else State.FAILED
+            self._machine.to(State.READY)
+        except ClientError as error:
+            self._settle(error)
             raise
         finally:
             if self.busy:  # the generator was dropped half way
                 self.close()
 
+    def install(self, installation: Installation, find: Callable[[], Backend]) -> Steps:
+        """Install, upgrade, repair, verify or remove the backend.
+
+        Args:
+            installation: what to do and where.
+            find: finds the backend afterwards; raises ClientError where there is none.
+
+        Yields:
+            Events, the last of them `Installed`.
+
+        Raises:
+            ClientError: what the installer reported, that it died, or kind `cancelled`.
+        """
+        self._begin()
+        self.close()
+        self._machine.to(State.INSTALLING)
+        failure: ClientError | None = None
+        try:
+            self._process = WorkerProcess(installation.command(), self.install_log)
+            yield from self._follow(self._process)
+        except ClientError as error:
+            failure = error
+            raise
+        finally:
+            self._drop()
+            self._find_again(find)
+            if failure is not None and failure.kind != "cancelled":
+                self.error = failure
+                self._machine.to(State.ERROR)
+            else:
+                self._machine.to(State.STOPPED if self.backend else State.NOT_INSTALLED)
+
     def cancel(self) -> None:
-        """Ask for the end of the job under way; its generator then raises ClientError `cancelled`."""
+        """Ask for the end of what is under way; its generator then raises ClientError `cancelled`."""
         self._cancel_wanted = self.busy
 
     def close(self) -> None:
         """Stop the worker; the next job starts a new one."""
         if self._process is not None:
-            self._send("shutdown", {})
+            if self._machine.state is State.INSTALLING:
+                self._process.interrupt()
+            else:
+                self._send("shutdown", {})
             self._process.close(SHUTDOWN_SECONDS)
             self._process = None
-        self.state = State.STOPPED
+        self._machine.to(State.STOPPED if self.backend else State.NOT_INSTALLED)
+
+    def _begin(self) -> None:
+        if self.busy:
+            doing = "being installed" if self.state is State.INSTALLING else "already working on a head"
+            raise ClientError("busy", f"The backend is {doing}.", "Wait for it or cancel it first.")
+        self._cancel_wanted = False
+        self._cancel_deadline = None
+        self.error = None
+
+    def _settle(self, error: ClientError) -> None:
+        """The state after a job that brought no head: the worker lives on, was ended by us, or died."""
+        if self._alive():
+            self._machine.to(State.READY)
+        elif error.kind == "cancelled":
+            self._machine.to(State.STOPPED)
+        else:
+            self.error = error
+            self._machine.to(State.ERROR)
 
     def _alive(self) -> bool:
         return self._process is not None and self._process.exit_status is None
 
-    def _start(self) -> Steps:
-        if self._alive():
-            return
-        if self._process is not None:
-            self._process.close()
-        self._process = WorkerProcess(self.backend.command, self.log)
+    def _start(self, backend: Backend) -> Steps:
+        self._drop()
+        self._process = WorkerProcess(backend.command, self.log, backend.environment)
         greeting = self._send("hello", {"protocol": PROTOCOL})
         deadline = time.monotonic() + HELLO_SECONDS
         while True:
             for message in self._receive():
-                if isinstance(message, Refusal) and message.id == greeting:
+                if isinstance(message, Refusal) and message.id in (greeting, None):
                     self._drop()
                     raise ClientError(message.kind, message.message, message.hint)
                 if isinstance(message, Reply) and message.id == greeting:
-                    self._check_protocol(message.result)
                     self.hello = message.result
+                    yield self._check_release(message.result)
                     return
             if self._cancel_wanted:
                 self._drop()
@@ -132,19 +194,23 @@ class Session:
                 )
             yield ()
 
-    def _check_protocol(self, hello: Mapping[str, Any]) -> None:
+    def _check_release(self, hello: Mapping[str, Any]) -> tuple[Event, ...]:
+        """Nothing, or a warning about a backend of another release; with another protocol it is of no use."""
+        version = hello.get("version", "unknown")
         if hello.get("protocol") != PROTOCOL:
             self._drop()
             raise ClientError(
                 "protocol",
-                f"The backend (version {hello.get('version', 'unknown')}) speaks protocol {hello.get('protocol')}, "
+                f"The backend (version {version}) speaks protocol {hello.get('protocol')}, "
                 f"this add-on speaks {PROTOCOL}.",
-                "Install the backend and the add-on from the same release.",
+                SAME_RELEASE,
             )
+        if version != own_version():
+            return (Warned(f"The backend is version {version}, the add-on {own_version()}. {SAME_RELEASE}"),)
+        return ()
 
     def _work(self, request: Mapping[str, Any], job: Path) -> Steps:
         asked = self._send("generate", {"request": dict(request), "job": str(job)})
-        cancel_deadline: float | None = None
         while True:
             events: list[Event] = []
             for message in self._receive():
@@ -158,14 +224,42 @@ class Session:
                 if isinstance(event, Finished):
                     yield tuple(events)
                     return
-            if self._cancel_wanted and cancel_deadline is None:
-                self.state = State.CANCELLING
-                self._send("cancel", {})
-                cancel_deadline = time.monotonic() + CANCEL_SECONDS
-            if cancel_deadline is not None and time.monotonic() > cancel_deadline:
+            if self._cancel_due(lambda: self._send("cancel", {})):
                 self._drop()
                 raise _cancelled()
             yield tuple(events)
+
+    def _follow(self, process: WorkerProcess) -> Steps:
+        while True:
+            lines = process.receive()
+            events = [event for line in lines for event in events_from_line(line)]
+            for event in events:
+                if isinstance(event, Failed):
+                    raise ClientError(event.kind, event.message, event.hint)
+            yield tuple(events)
+            if any(isinstance(event, Installed) for event in events):
+                return
+            if not lines and process.ended:
+                if self._cancel_wanted:
+                    raise _cancelled("installation")
+                raise ended_without_word(process.exit_status, process.log_tail(), self.install_log)
+            if self._cancel_due(process.interrupt):
+                raise _cancelled("installation")
+
+    def _cancel_due(self, ask: Callable[[], object]) -> bool:
+        """Once a cancel is wanted `ask` for the end; whether that has been to no avail for too long."""
+        if not self._cancel_wanted:
+            return False
+        if self._cancel_deadline is None:
+            ask()
+            self._cancel_deadline = time.monotonic() + CANCEL_SECONDS
+        return time.monotonic() > self._cancel_deadline
+
+    def _find_again(self, find: Callable[[], Backend]) -> None:
+        try:
+            self.backend = find()
+        except ClientError:
+            self.backend = None
 
     def _send(self, method: str, params: Mapping[str, Any]) -> int:
         assert self._process is not None
@@ -189,7 +283,7 @@ class Session:
         return messages
 
     def _drop(self) -> None:
-        """Be rid of a worker that is not to be used again."""
+        """Be rid of a process that is not to be used again."""
         if self._process is not None:
             self._process.close(grace=0.0)
             self._process = None
@@ -201,6 +295,15 @@ def drain(steps: Steps, listen: Callable[[Event], None], cancel: Callable[[], No
     Raises:
         ClientError: as the generator does.
     """
+    return _drain(steps, listen, cancel, Finished)
+
+
+def drain_installation(steps: Steps, listen: Callable[[Event], None], cancel: Callable[[], None]) -> Installed:
+    """The same for a `Session.install`."""
+    return _drain(steps, listen, cancel, Installed)
+
+
+def _drain(steps: Steps, listen: Callable[[Event], None], cancel: Callable[[], None], kind: type[Last]) -> Last:
     # A KeyboardInterrupt would be thrown into the middle of the generator and end it before it has told the worker.
     previous = signal.signal(signal.SIGINT, lambda number, frame: cancel())
     try:
@@ -212,9 +315,9 @@ def drain(steps: Steps, listen: Callable[[Event], None], cancel: Callable[[], No
                 time.sleep(STEP_SECONDS)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_DFL if previous is None else previous)
-    assert isinstance(last, Finished), "generate ends with Finished or raises"
+    assert isinstance(last, kind), f"the generator ends with {kind.__name__} or raises"
     return last
 
 
-def _cancelled() -> ClientError:
-    return ClientError("cancelled", "The head was cancelled.", "Generate it again to continue where it stopped.")
+def _cancelled(what: str = "head") -> ClientError:
+    return ClientError("cancelled", f"The {what} was cancelled.", "Start it again to continue where it stopped.")

@@ -3,14 +3,19 @@
 
 import bpy
 
-from . import backend, generate, import_head, jobs
+from . import backend, export, face, failure, generate, history, import_head, jobs, live_link, photo, pose_assets
 
 CLASSES = (
     import_head.PORTRAITHEAD_OT_import_head,
-    generate.PORTRAITHEAD_OT_generate,
-    generate.PORTRAITHEAD_OT_cancel,
-    backend.PORTRAITHEAD_OT_find_backend,
-    backend.PORTRAITHEAD_OT_open_log,
+    *generate.CLASSES,
+    *failure.CLASSES,
+    *history.CLASSES,
+    *photo.CLASSES,
+    *backend.CLASSES,
+    *face.CLASSES,
+    *live_link.CLASSES,
+    *pose_assets.CLASSES,
+    *export.CLASSES,
 )
 
 
@@ -18,10 +23,12 @@ def register() -> None:
     """Called when the add-on is enabled."""
     for one in CLASSES:
         bpy.utils.register_class(one)
+    bpy.types.ASSETBROWSER_MT_context_menu.append(pose_assets.draw_asset_menu)
 
 
 def unregister() -> None:
     """Called when the add-on is disabled or Blender quits: the backend goes with it."""
     jobs.close()
+    bpy.types.ASSETBROWSER_MT_context_menu.remove(pose_assets.draw_asset_menu)
     for one in reversed(CLASSES):
         bpy.utils.unregister_class(one)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# pyright: reportInvalidTypeForm=false
 """Generate a head from the photo in the panel, and cancel it."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from pathlib import Path
 
 import bpy
@@ -12,11 +14,18 @@ from ..client.errors import ClientError
 from ..client.events import Finished
 from ..client.session import STEP_SECONDS
 from ..scene.asset import AssetError
-from ..scene.importer import import_head
+from ..scene.heads import active_head
+from ..scene.importer import ImportedHead, import_steps
+from ..scene.retexture import replace_textures
 from ..ui.view import redraw, show
 from . import jobs
 
 TIMER_SECONDS = 0.1
+TICK_SECONDS = 0.02
+"""How long a tick may go on taking steps; the longest step of an import adds to it."""
+
+Ending = Generator[None, None, str]
+"""What is done with a finished asset, in short steps; returns what to tell the artist."""
 
 
 class PORTRAITHEAD_OT_generate(bpy.types.Operator):
@@ -25,12 +34,24 @@ class PORTRAITHEAD_OT_generate(bpy.types.Operator):
     bl_idname = "portrait_head.generate"
     bl_label = "Generate Head"
 
+    purpose: bpy.props.EnumProperty(
+        name="Purpose",
+        description="What becomes of the result",
+        items=(
+            ("HEAD", "New Head", "Add the head to the scene"),
+            ("TEXTURES", "New Textures", "Give the active head the new textures, and keep all else as it is"),
+        ),
+        options={"SKIP_SAVE"},
+    )
+
     _job: jobs.HeadJob
+    _ending: Ending | None = None
+    _target: ImportedHead | None = None
     _timer: bpy.types.Timer | None = None
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        reason = _why_not(context)
+        reason = jobs.why_not(context)
         if reason:
             cls.poll_message_set(reason)
         return not reason
@@ -39,7 +60,7 @@ class PORTRAITHEAD_OT_generate(bpy.types.Operator):
         if bpy.app.background or context.window is None:
             return self.execute(context)
         try:
-            self._job = _start(context)
+            self._start(context)
         except ClientError as error:
             return self._fail(error)
         manager = context.window_manager
@@ -50,43 +71,76 @@ class PORTRAITHEAD_OT_generate(bpy.types.Operator):
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
+        done = True
         try:
-            finished = self._job.step()
+            done = self._tick()
         except ClientError as error:
             return self._fail(error)
         finally:
-            if not jobs.status.running:
+            if done:
                 self._remove_timer(context)
             redraw(context)
-        return {"PASS_THROUGH"} if finished is None else self._import(context, finished)
+        return self._finish(context) if done else {"PASS_THROUGH"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """The same without a window: timers never fire there, so this waits."""
         try:
-            job = _start(context)
-            while (finished := job.step()) is None:
+            self._start(context)
+            while not self._tick():
                 time.sleep(STEP_SECONDS)
         except ClientError as error:
             return self._fail(error)
-        return self._import(context, finished)
+        return self._finish(context)
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Blender ends the operator: another file is opened, or the window closes."""
         self._job.abandon()
+        if self._ending is not None:
+            self._ending.close()
         self._remove_timer(context)
 
-    def _import(self, context: bpy.types.Context, finished: Finished) -> set[str]:
-        try:
-            head = import_head(Path(finished.asset))
-        except AssetError as error:
-            return self._fail(ClientError("bad_asset", str(error)))
-        show(context, head.head)
+    def _start(self, context: bpy.types.Context) -> None:
+        self._target = active_head(context) if self.purpose == "TEXTURES" else None
+        if self.purpose == "TEXTURES" and self._target is None:
+            raise ClientError("no_head", "No head is selected.", "Select the head that is to get the new textures.")
+        self._job = jobs.HeadJob(context, context.scene.portrait_head.to_head_settings())
+
+    def _tick(self) -> bool:
+        """Take steps for a moment; whether that was the last. Raises ClientError."""
+        deadline = time.perf_counter() + TICK_SECONDS
+        while time.perf_counter() < deadline:
+            if self._ending is None:
+                finished = self._job.step()
+                if finished is None:
+                    return False
+                self._ending = self._end(finished)
+                jobs.status.running, jobs.status.stage = True, "Adding it to the scene"
+            try:
+                next(self._ending)
+            except StopIteration as end:
+                jobs.status.running, jobs.status.result = False, end.value
+                return True
+            except (AssetError, ReferenceError) as error:
+                jobs.status.running = False
+                raise ClientError("bad_asset", str(error)) from error
+        return False
+
+    def _end(self, finished: Finished) -> Ending:
+        if self._target is not None:
+            yield
+            names = replace_textures(self._target, Path(finished.asset))
+            return f"New textures: {', '.join(names)}" if names else "No material of this head is as it was made"
+        head = yield from import_steps(Path(finished.asset))
+        show(bpy.context, head.head)
+        return "The head is in the scene"
+
+    def _finish(self, context: bpy.types.Context) -> set[str]:
         # An undo step of its own: whatever the artist did while the head was made keeps its own steps.
         if bpy.ops.ed.undo_push.poll():
             bpy.ops.ed.undo_push(message=self.bl_label)
         for message in jobs.status.warnings:
             self.report({"WARNING"}, message)
-        self.report({"INFO"}, "The head is in the scene")
+        self.report({"INFO"}, jobs.status.result)
         return {"FINISHED"}
 
     def _remove_timer(self, context: bpy.types.Context) -> None:
@@ -96,7 +150,10 @@ class PORTRAITHEAD_OT_generate(bpy.types.Operator):
 
     def _fail(self, error: ClientError) -> set[str]:
         jobs.status.error = error
-        self.report({"INFO" if error.kind == "cancelled" else "ERROR"}, str(error))
+        if error.kind == "cancelled" or bpy.app.background or bpy.context.window is None:
+            self.report({"INFO" if error.kind == "cancelled" else "ERROR"}, str(error))
+        else:
+            bpy.ops.portrait_head.show_error("INVOKE_DEFAULT")
         return {"CANCELLED"}
 
 
@@ -115,17 +172,4 @@ class PORTRAITHEAD_OT_cancel(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _start(context: bpy.types.Context) -> jobs.HeadJob:
-    return jobs.HeadJob(context, context.scene.portrait_head.to_head_settings())
-
-
-def _why_not(context: bpy.types.Context) -> str:
-    if jobs.status.running:
-        return "A head is already under way"
-    photo = context.scene.portrait_head.photo_path()
-    if not photo:
-        return "Choose a photo first"
-    if not Path(photo).is_file():
-        return f"The photo “{photo}” does not exist"
-    found = jobs.find(context)
-    return found.message if isinstance(found, ClientError) else ""
+CLASSES = (PORTRAITHEAD_OT_generate, PORTRAITHEAD_OT_cancel)

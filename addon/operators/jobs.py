@@ -6,6 +6,7 @@ One backend is kept for the whole of Blender, warm, and works on one head at a t
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import os
@@ -18,11 +19,26 @@ import bpy
 from .. import ROOT_PACKAGE
 from ..client.backend import VARIABLE, Backend, find_backend
 from ..client.errors import ClientError
-from ..client.events import Event, Finished, ProgressMade, StageStarted, Warned
+from ..client.events import Event, Finished, PreviewReady, ProgressMade, StageStarted, Warned
+from ..client.installer import own_version
 from ..client.request import HeadSettings, check_photo
-from ..client.session import Session, State
+from ..client.session import Session
+from ..client.state import State
+from ..job_records import FaceBox, JobRecord, read_faces, read_records
+from ..packs import VARIABLE as MODELS_VARIABLE
+from ..packs import Pack, read_packs
 
 JOBS_KEPT = 20  # the latest job folders; each lets a photo be made again with other settings without starting over
+STAGES = {
+    "portrait": "Finding the face",
+    "fit": "Fitting the head",
+    "guide": "Looking from all sides",
+    "sculpt": "Sculpting",
+    "texture": "Painting the skin",
+    "expressions": "Making expressions",
+    "assemble": "Putting it together",
+}
+"""The stages in an artist's words; a stage that a newer backend adds is shown by its own name."""
 
 
 @dataclass
@@ -31,18 +47,22 @@ class Status:
 
     running: bool = False
     stage: str = ""
+    preview: str = ""
     fraction: float = 0.0
     eta_s: float | None = None
     warnings: tuple[str, ...] = ()
+    result: str = ""
     error: ClientError | None = None
 
     def listen(self, event: Event) -> None:
         """Take over what an event says."""
         match event:
             case StageStarted(name, index, count):
-                self.stage = f"{name} ({index}/{count})"
+                self.stage = f"{STAGES.get(name, name)} ({index} of {count})"
             case ProgressMade():
                 self.fraction, self.eta_s = event.fraction, event.eta_s
+            case PreviewReady(path):
+                self.preview = path
             case Warned(message):
                 self.warnings += (message,)
 
@@ -61,8 +81,9 @@ class HeadJob:
             raise ClientError("busy", "A head is already under way.", "Wait for it or cancel it first.")
         check_photo(settings.photo)
         session = _session_for(_backend(context))
-        self._steps = session.generate(settings.to_request(), _job_folder(settings.photo))
-        status = Status(running=True, stage="starting the backend")
+        self._steps = session.generate(settings.to_request(), _new_job_folder(settings.photo))
+        status = Status(running=True, stage="Starting the backend")
+        look_again()
 
     def step(self) -> Finished | None:
         """Go on without waiting; the result once there is one. Raises ClientError when the head fails."""
@@ -71,6 +92,8 @@ class HeadJob:
         try:
             for event in next(self._steps):
                 status.listen(event)
+                if isinstance(event, StageStarted):
+                    look_again()
                 if isinstance(event, Finished):
                     finished = event
             if finished is not None:
@@ -78,6 +101,8 @@ class HeadJob:
             going_on = finished is None
         finally:
             status.running = going_on
+            if not going_on:
+                look_again()
         return finished
 
     def abandon(self) -> None:
@@ -90,7 +115,7 @@ def cancel() -> None:
     """Ask the backend to stop; the job's next steps report it."""
     if _session is not None:
         _session.cancel()
-        status.stage = "cancelling"
+        status.stage = "Cancelling"
 
 
 def close() -> None:
@@ -102,26 +127,65 @@ def close() -> None:
     status.running = False
 
 
+def why_not(context: bpy.types.Context) -> str:
+    """Why no head can be generated now, in a few words; empty where one can."""
+    if status.running:
+        return "A head is already under way"
+    if backend_state() is State.INSTALLING:
+        return "The backend is being installed"
+    photo = context.scene.portrait_head.photo_path()
+    if not photo:
+        return "Choose a photo first"
+    if not Path(photo).is_file():
+        return f"The photo “{photo}” does not exist"
+    found = find(context)
+    return found.message if isinstance(found, ClientError) else ""
+
+
 def find(context: bpy.types.Context) -> Backend | ClientError:
     """The backend that would be used, or why there is none; cheap enough for every redraw."""
     addon = context.preferences.addons.get(ROOT_PACKAGE)
-    named = addon.preferences.backend if addon else ""
-    return _find(named, os.environ.get(VARIABLE, ""), os.environ.get("PATH", ""))
+    if addon is None:
+        return _find("", "", "auto", "normal", "", os.environ.get(VARIABLE, ""), os.environ.get("PATH", ""))
+    chosen = addon.preferences
+    return _find(
+        chosen.backend,
+        bpy.path.abspath(chosen.install_folder) if chosen.install_folder else "",
+        chosen.device,
+        chosen.log_level,
+        bpy.path.abspath(chosen.models_folder) if chosen.models_folder else "",
+        os.environ.get(VARIABLE, ""),
+        os.environ.get("PATH", ""),
+    )
 
 
 def find_anew() -> None:
     """Look again on the next `find`: something may have been installed."""
     _find.cache_clear()
+    packs.cache_clear()
 
 
 def backend_state() -> State:
-    """Whether the backend runs."""
-    return _session.state if _session is not None else State.STOPPED
+    """Where the backend stands."""
+    if _session is not None:
+        return _session.state
+    return State.NOT_INSTALLED if isinstance(find(bpy.context), ClientError) else State.STOPPED
 
 
 def device() -> str:
     """What the running backend computes on; empty before it has said so."""
     return str(_session.hello.get("device", "")) if _session is not None else ""
+
+
+def is_other_release() -> bool:
+    """Whether the backend that has been started is of another version than this add-on."""
+    version = _session.hello.get("version") if _session is not None else None
+    return version is not None and version != own_version()
+
+
+def install_log_path() -> Path:
+    """The log of the latest installation."""
+    return _user_folder("logs") / "install.log"
 
 
 def log_path() -> Path:
@@ -130,11 +194,28 @@ def log_path() -> Path:
 
 
 @functools.lru_cache(maxsize=1)
-def _find(named: str, variable: str, path: str) -> Backend | ClientError:
+def _find(
+    named: str, installed: str, device: str, level: str, models: str, variable: str, path: str
+) -> Backend | ClientError:
+    """`variable` and `path` stand for what else is looked at, so that a change of them is seen."""
     try:
-        return find_backend(named)
+        own = Path(installed) / "venv" if installed else None
+        found = find_backend(str(own) if not named.strip() and own is not None and own.is_dir() else named)
     except ClientError as error:
         return error
+    command = found.command
+    if level == "detailed" and command[-1] == "worker":
+        command = (*command[:-1], "--verbose", "worker")
+    environment = {MODELS_VARIABLE: models} if models else {}
+    if device == "cpu":
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    return dataclasses.replace(found, command=command, environment=tuple(environment.items()))
+
+
+@functools.lru_cache(maxsize=1)
+def packs(folder: Path) -> tuple[Pack, ...]:
+    """The model packs, those in `folder` marked as here."""
+    return read_packs(folder)
 
 
 def _backend(context: bpy.types.Context) -> Backend:
@@ -144,19 +225,56 @@ def _backend(context: bpy.types.Context) -> Backend:
     return found
 
 
-def _session_for(backend: Backend) -> Session:
+def session(context: bpy.types.Context) -> Session:
+    """The one session, also where no backend is installed yet."""
+    found = find(context)
+    return _session_for(None if isinstance(found, ClientError) else found)
+
+
+def _session_for(backend: Backend | None) -> Session:
     global _session
-    if _session is None or _session.backend != backend:
+    if _session is None or (_session.backend != backend and not _session.busy):
         close()
         _session = Session(backend, log_path())
     return _session
 
 
+def records() -> tuple[JobRecord, ...]:
+    """What was made before, the latest first."""
+    return _records(str(_user_folder("jobs")))
+
+
+def faces(photo: str) -> tuple[FaceBox, ...]:
+    """The faces in the photo, largest first; none before a first try has looked for them."""
+    return _faces(photo) if photo else ()
+
+
+def look_again() -> None:
+    """Read records and faces anew when they are asked for next: a job has begun or ended."""
+    _records.cache_clear()
+    _faces.cache_clear()
+
+
+@functools.lru_cache(maxsize=1)
+def _records(folder: str) -> tuple[JobRecord, ...]:
+    return read_records(Path(folder))
+
+
+@functools.lru_cache(maxsize=8)
+def _faces(photo: str) -> tuple[FaceBox, ...]:
+    return read_faces(_job_folder(photo))
+
+
 def _job_folder(photo: str) -> Path:
     """One folder a photo: other settings for the same photo then redo only the stages that read them."""
     digest = hashlib.sha256(os.fsencode(Path(photo).resolve())).hexdigest()[:8]
-    jobs = _user_folder("jobs")
-    folder = jobs / f"{Path(photo).stem}-{digest}"
+    return _user_folder("jobs") / f"{Path(photo).stem}-{digest}"
+
+
+def _new_job_folder(photo: str) -> Path:
+    """The photo's folder, made if need be; the oldest ones go."""
+    folder = _job_folder(photo)
+    jobs = folder.parent
     folder.mkdir(exist_ok=True)
     os.utime(folder)
     latest = sorted((path for path in jobs.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)

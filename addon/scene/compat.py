@@ -62,28 +62,81 @@ def import_fbx(path: Path) -> None:
         bpy.ops.import_scene.fbx(filepath=str(path))
 
 
+def new_action(owner: bpy.types.ID, name: str) -> bpy.types.Action:
+    """A new action that `owner` plays from now on; one that it played before is kept in the file."""
+    data = owner.animation_data or owner.animation_data_create()
+    if data.action is not None:
+        data.action.use_fake_user = True
+    action = bpy.data.actions.new(name)
+    if bpy.app.version < (4, 4, 0):
+        action.id_root = owner.id_type
+    data.action = action
+    if bpy.app.version >= (4, 4, 0):
+        data.action_slot = action.slots.new(owner.id_type, owner.name)
+    return action
+
+
+def action_curves(action: bpy.types.Action, owner: bpy.types.ID | None = None) -> list[bpy.types.FCurve]:
+    """The animation curves of an action: those that `owner` plays, or those of every slot.
+
+    Before 4.4 an action is one list of curves; since then it has one for every slot, and 5.0 has removed the old list.
+    """
+    if bpy.app.version < (4, 4, 0):
+        return list(action.fcurves)
+    bags = [bag for layer in action.layers for strip in layer.strips for bag in strip.channelbags]
+    if owner is not None:
+        slot = owner.animation_data.action_slot
+        bags = [bag for bag in bags if slot is not None and bag.slot_handle == slot.handle]
+    return [curve for bag in bags for curve in bag.fcurves]
+
+
+def new_curve(action: bpy.types.Action, slot_type: str, path: str, index: int = 0, group: str = "") -> bpy.types.FCurve:
+    """A new animation curve for property `path` of a data-block of `slot_type` (KEY, OBJECT)."""
+    if bpy.app.version < (4, 4, 0):
+        return action.fcurves.new(path, index=index, action_group=group)
+    slot = next((each for each in action.slots if each.target_id_type == slot_type), None)
+    slot = slot or action.slots.new(slot_type, action.name)
+    layer = action.layers[0] if action.layers else action.layers.new("Layer")
+    strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
+    bag = strip.channelbag(slot, ensure=True)
+    curve = bag.fcurves.new(path, index=index)
+    if group:
+        curve.group = bag.groups.get(group) or bag.groups.new(group)
+    return curve
+
+
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet(*descriptors: int) -> Iterator[None]:
     """Keeps the chatter of renderers and exporters out of the terminal, where progress is shown.
 
-    They write to the process's own standard output, past `sys.stdout`. Without one (a window on Windows) there is
-    nothing to keep out.
+    They write to the process's own standard output (1, unless `descriptors` says otherwise), past `sys.stdout`. Without
+    one (a window on Windows) there is nothing to keep out.
     """
+    kept: list[tuple[int, int]] = []
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
     try:
-        sys.stdout.flush()
-        kept = os.dup(1)
-    except (OSError, AttributeError):
+        for descriptor in descriptors or (1,):
+            kept.append((descriptor, os.dup(descriptor)))
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+    except OSError:
+        for _, copy in kept:
+            os.close(copy)
         yield
         return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
+    for descriptor, _ in kept:
+        os.dup2(nowhere, descriptor)
     os.close(nowhere)
     try:
         yield
     finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        for descriptor, copy in kept:
+            os.dup2(copy, descriptor)
+            os.close(copy)
 
 
 @contextmanager

@@ -32,8 +32,12 @@ def _blocks() -> dict[int, bpy.types.ID]:
 
 def remove_new(before: set[int]) -> None:
     """Removes every data-block that was not there when `snapshot` was taken."""
-    new = [block for uid, block in _blocks().items() if uid not in before]
-    bpy.data.batch_remove(new)
+    bpy.data.batch_remove([block for uid, block in _blocks().items() if uid not in before])
+
+
+def remove(made: set[int]) -> None:
+    """Removes the data-blocks `made`, as far as they are still there."""
+    bpy.data.batch_remove([block for uid, block in _blocks().items() if uid in made])
 
 
 def snapshot() -> set[int]:

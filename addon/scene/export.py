@@ -15,12 +15,10 @@ from . import blend_window, compat, verify
 from .importer import ImportedHead
 from .staging import StagedHead, staged
 from .studio import build_studio
+from .writers import ADDONS, FBX_ARMATURE, write_fbx, write_glb
 
 KINDS = ("blend", "glb", "fbx")
 NAME = "head"
-ADDONS = {"glb": ("export_scene.gltf", "glTF 2.0 format"), "fbx": ("export_scene.fbx", "FBX format")}
-FBX_ARMATURE = "Armature"
-"""Unreal leaves out an armature object of just this name from Blender; any other becomes one more bone on top."""
 WINDOW_TIMEOUT = 120
 """Seconds that the Blender which frames the head in head.blend may take; it needs about two."""
 ADVICE = "Choose a folder that you may write to, on a disk with some hundred megabytes free."
@@ -55,7 +53,7 @@ def export_head(head: ImportedHead, folder: Path, kinds: Sequence[str] = KINDS) 
             return {kind: path.replace(folder / path.name) for kind, path in written.items()}
     except OSError as error:
         raise ExportError(
-            f"The head cannot be written to {folder} ({error.strerror or _reason(str(error))}). {ADVICE}"
+            f"The head cannot be written to {folder} ({error.strerror or reason(str(error))}). {ADVICE}"
         ) from error
 
 
@@ -68,12 +66,12 @@ def _write_all(head: ImportedHead, scratch: Path, kinds: Sequence[str]) -> dict[
         try:
             with compat.active_scene(copy.scene), compat.quiet():
                 if "glb" in kinds:
-                    _write_glb(paths["glb"])
+                    write_glb(paths["glb"])
                 if "fbx" in kinds:
                     copy.armature.name = FBX_ARMATURE
-                    _write_fbx(paths["fbx"])
+                    write_fbx(paths["fbx"])
         except RuntimeError as error:
-            raise ExportError(f"Blender could not export the head ({_reason(str(error))}). {ADVICE}") from error
+            raise ExportError(f"Blender could not export the head ({reason(str(error))}). {ADVICE}") from error
         finally:
             if framing is not None:
                 _finish(framing, paths["blend"])
@@ -113,71 +111,11 @@ def _finish(framing: subprocess.Popen[str], target: Path) -> None:
             f"Saving {target.name} took over {WINDOW_TIMEOUT} s. Close other programs and try again."
         ) from error
     if framing.returncode != 0 or not target.exists():
-        raise ExportError(f"Blender could not save {target.name} ({_reason(output)}). {ADVICE}")
+        raise ExportError(f"Blender could not save {target.name} ({reason(output)}). {ADVICE}")
 
 
-def _reason(report: str) -> str:
+def reason(report: str) -> str:
     """The line of a traceback or of Blender's output that says what went wrong."""
     lines = [line.strip() for line in report.splitlines() if line.strip()]
     telling = [line for line in lines if "Error" in line and not line.startswith(("Error: Python", "Traceback"))]
     return (telling or lines or ["no reason given"])[-1]
-
-
-def _write_glb(path: Path) -> None:
-    bpy.ops.export_scene.gltf(
-        filepath=str(path),
-        export_format="GLB",
-        use_selection=True,
-        use_active_scene=True,
-        export_yup=True,
-        # Applying modifiers would drop every shape key.
-        export_apply=False,
-        export_animations=False,
-        export_cameras=False,
-        export_lights=False,
-        export_extras=False,
-        export_image_format="AUTO",
-        export_morph=True,
-        export_morph_normal=True,
-        export_morph_tangent=False,
-        # Some engines do not read sparse accessors.
-        export_try_sparse_sk=False,
-        export_skins=True,
-        export_influence_nb=4,
-        export_all_influences=False,
-        export_def_bones=False,
-        export_leaf_bone=False,
-        export_rest_position_armature=True,
-        export_draco_mesh_compression_enable=False,
-    )
-
-
-def _write_fbx(path: Path) -> None:
-    bpy.ops.export_scene.fbx(
-        filepath=str(path),
-        use_selection=True,
-        object_types={"ARMATURE", "MESH"},
-        # Applying modifiers would drop every shape key; skinning is exported apart from them.
-        use_mesh_modifiers=False,
-        mesh_smooth_type="FACE",
-        use_tspace=True,
-        add_leaf_bones=False,
-        use_armature_deform_only=True,
-        armature_nodetype="NULL",
-        bake_anim=False,
-        path_mode="COPY",
-        embed_textures=True,
-        apply_scale_options="FBX_SCALE_ALL",
-        axis_forward="-Z",
-        axis_up="Y",
-    )
-    _forget_folder(path)
-
-
-def _forget_folder(path: Path) -> None:
-    """Takes the folder's name out of an FBX file: the exporter notes where it wrote each texture, and that names the
-    user. FBX strings carry their length, so what replaces the folder is as long: a path that goes nowhere."""
-    data = path.read_bytes()
-    for folder in {str(path.parent).encode(), path.parent.as_posix().encode()}:
-        data = data.replace(folder, (b"./" * len(folder))[: len(folder) - 1] + (b"." if len(folder) % 2 else b"/"))
-    path.write_bytes(data)

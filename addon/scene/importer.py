@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from . import asset, created, materials, rig
 from .arkit import ARKIT_NAMES
 from .axes import to_blender
 
+KEYS_A_STEP = 13
 MARK = "portrait_head"
 """Custom property of a head's collection; by it a head is found again in a file that was saved and opened."""
 
@@ -44,14 +46,40 @@ def import_head(
     Raises:
         AssetError: the folder is no whole head asset.
     """
-    described = asset.read_asset(asset_folder)
-    parent = collection or bpy.context.scene.collection
-    with created.undone_on_error():
-        own = bpy.data.collections.new(name or described.name)
-        head = _build(described, own)
-        own[MARK] = json.dumps({"format": asset.FORMAT, "generator": described.generator, **described.provenance})
-        parent.children.link(own)
-    return head
+    steps = import_steps(asset_folder, name, collection)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def import_steps(
+    asset_folder: Path, name: str | None = None, collection: bpy.types.Collection | None = None
+) -> Generator[None, None, ImportedHead]:
+    """The same in steps of a few milliseconds, for a window that must not freeze; returns the head at the last one.
+
+    Until then nothing is in the scene. When a step fails, or the generator is closed, what it made is removed again;
+    what the artist made between two steps stays.
+    """
+    made: set[int] = set()
+    steps = _import(asset_folder, name, collection)
+    try:
+        while True:
+            before = created.snapshot()
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+            finally:
+                made |= created.snapshot() - before
+            yield
+    except ReferenceError as error:  # Blender says so of data-blocks that are gone
+        created.remove(made)
+        raise asset.AssetError("The file was changed while the head was added. Import the head again.") from error
+    except BaseException:
+        created.remove(made)
+        raise
 
 
 def head_of(item: bpy.types.Object | bpy.types.Collection) -> ImportedHead | None:
@@ -69,17 +97,37 @@ def head_of(item: bpy.types.Object | bpy.types.Collection) -> ImportedHead | Non
     return None
 
 
-def _build(described: asset.HeadAsset, own: bpy.types.Collection) -> ImportedHead:
+def _import(
+    asset_folder: Path, name: str | None, collection: bpy.types.Collection | None
+) -> Generator[None, None, ImportedHead]:
+    described = asset.read_asset(asset_folder)
+    yield
+    own = bpy.data.collections.new(name or described.name)
+    head = yield from _build(described, own)
+    own[MARK] = json.dumps({"format": asset.FORMAT, "generator": described.generator, **described.provenance})
+    (collection or bpy.context.scene.collection).children.link(own)
+    return head
+
+
+def _build(described: asset.HeadAsset, own: bpy.types.Collection) -> Generator[None, None, ImportedHead]:
     name = own.name
     armature = rig.build_armature(described.bones, f"{name} Rig", own)
-    made = [materials.build_material(each, name) for each in described.materials]
+    yield
+    made = []
+    for each in described.materials:
+        made.append(materials.build_material(each, name))
+        yield
     head = _build_mesh(described.head, name, made, own)
-    _add_shape_keys(head, described.head)
+    yield
+    yield from _add_shape_keys(head, described.head)
     rig.bind(head, armature, described.bones, described.head)
+    yield
     hair = None
     if described.hair is not None:
         hair = _build_mesh(described.hair, f"{name} Hair", made, own)
+        yield
         rig.bind(hair, armature, described.bones, described.hair)
+        yield
     for material in [each for each in made if each.users == 0]:
         bpy.data.materials.remove(material)
     return ImportedHead(own, head, hair, armature)
@@ -113,11 +161,13 @@ def _build_mesh(
     return item
 
 
-def _add_shape_keys(head: bpy.types.Object, arrays: asset.MeshArrays) -> None:
+def _add_shape_keys(head: bpy.types.Object, arrays: asset.MeshArrays) -> Generator[None, None, None]:
     assert arrays.shape_keys is not None
     head.shape_key_add(name="Basis", from_mix=False).value = 0.0
     rest = to_blender(arrays.vertices)
-    for name, offsets in zip(ARKIT_NAMES, arrays.shape_keys, strict=True):
+    for index, (name, offsets) in enumerate(zip(ARKIT_NAMES, arrays.shape_keys, strict=True)):
+        if index % KEYS_A_STEP == 0:
+            yield
         key = head.shape_key_add(name=name, from_mix=False)
         key.data.foreach_set("co", (rest + to_blender(offsets)).ravel())
         # From Blender 5.0 a new key starts at 1, and the face would wear all 52 expressions at once.

@@ -16,10 +16,7 @@ MASK_THRESHOLD = 0.5
 
 
 def build_material(description: asset.Material, owner: str) -> bpy.types.Material:
-    """A new material named `owner` + what it is, with its texture packed into the file.
-
-    Raises `asset.AssetError` if Blender cannot read the texture.
-    """
+    """A new material named `owner` + what it is, with its texture packed into the file."""
     material = bpy.data.materials.new(f"{owner} {description.name}")
     tree = compat.use_nodes(material)
     tree.nodes.clear()
@@ -27,7 +24,7 @@ def build_material(description: asset.Material, owner: str) -> bpy.types.Materia
     shader = tree.nodes.new("ShaderNodeBsdfPrincipled")
     texture = tree.nodes.new("ShaderNodeTexImage")
     output.location, shader.location, texture.location = (300, 0), (0, 0), (-560, 0)
-    texture.image = _load_image(description, owner)
+    texture.image = load_texture(description, f"{owner} {description.name}")
     tree.links.new(texture.outputs["Color"], shader.inputs["Base Color"])
     tree.links.new(shader.outputs["BSDF"], output.inputs["Surface"])
 
@@ -59,15 +56,14 @@ def _mask(tree: bpy.types.NodeTree, texture: bpy.types.Node, shader: bpy.types.N
     tree.links.new(compare.outputs[0], shader.inputs["Alpha"])
 
 
-def _load_image(description: asset.Material, owner: str) -> bpy.types.Image:
+def load_texture(description: asset.Material, name: str) -> bpy.types.Image:
+    """The picture of a material as an image of this file, packed."""
     image = bpy.data.images.load(str(description.base_color), check_existing=False)
-    image.name = f"{owner} {description.name}"
+    image.name = name
     image.colorspace_settings.name = "sRGB"
     if description.alpha == "opaque":
         image.alpha_mode = "NONE"
-    if not image.has_data and min(image.size) == 0:
-        raise asset.AssetError(f"Blender cannot read the picture {description.base_color}. {asset.REGENERATE}")
-    image.pack()
+    image.pack()  # the file's bytes as they are: decoding waits until the picture is shown
     # The folder of the asset may go; the packed picture must not name a place on this machine in files given away.
     image.filepath_raw = f"//{description.base_color.name}"
     return image

@@ -72,21 +72,32 @@ def verify_glb(path: Path, shape_keys: Sequence[str] = ARKIT_NAMES, bones: Seque
     _demand(bool(images) and all("bufferView" in image for image in images), path, "its textures are not inside")
 
 
-def verify_fbx(path: Path, shape_keys: Sequence[str] = ARKIT_NAMES, bones: Sequence[str] = BONES) -> None:
-    """Imports an FBX file into a scene that is removed again, and checks what arrives. Raises `VerifyError`."""
+def verify_fbx(
+    path: Path,
+    shape_keys: Sequence[str] = ARKIT_NAMES,
+    bones: Sequence[str] = BONES,
+    heads: int = 1,
+    scale: float = 1.0,
+) -> None:
+    """Imports an FBX file into a scene that is removed again, and checks what arrives. Raises `VerifyError`.
+
+    `heads` is the number of meshes with keys, one a level of detail; `scale` that of the objects after import, which
+    turns the file's unit into metres.
+    """
     path = Path(path)
     with created.temporary():
         before = {each.session_uid for each in bpy.data.objects}
         images_before = {each.session_uid for each in bpy.data.images}
         scene = bpy.data.scenes.new("verify")
-        with compat.active_scene(scene), compat.quiet():
+        # The importer looks for the textures, which are inside, in folders as well and complains of each.
+        with compat.active_scene(scene), compat.quiet(1, 2):
             try:
                 compat.import_fbx(path)
             except RuntimeError as error:
                 raise VerifyError(f"{path.name} was written, but Blender cannot read it back ({error}).") from error
             scene.view_layers[0].update()
         objects = [each for each in bpy.data.objects if each.session_uid not in before]
-        _check_objects(path, objects, shape_keys, bones)
+        _check_objects(path, objects, shape_keys, bones, heads, scale)
         images = [each for each in bpy.data.images if each.session_uid not in images_before]
         _demand(bool(images) and all(each.packed_file for each in images), path, "its textures are not inside")
 
@@ -121,22 +132,38 @@ def verify_blend(path: Path, shape_keys: Sequence[str] = ARKIT_NAMES, bones: Seq
 
 
 def _check_objects(
-    path: Path, objects: Sequence[bpy.types.Object], shape_keys: Sequence[str], bones: Sequence[str]
+    path: Path,
+    objects: Sequence[bpy.types.Object],
+    shape_keys: Sequence[str],
+    bones: Sequence[str],
+    wanted: int = 1,
+    scale: float = 1.0,
 ) -> None:
     heads = [each for each in objects if each.type == "MESH" and each.data.shape_keys]
     rigs = [each for each in objects if each.type == "ARMATURE"]
-    _demand(len(heads) == 1 and len(rigs) == 1, path, f"it has {len(heads)} heads and {len(rigs)} armatures")
-    keys = heads[0].data.shape_keys.key_blocks[1:]
+    _demand(len(heads) == wanted and len(rigs) == 1, path, f"it has {len(heads)} heads and {len(rigs)} armatures")
+    found = {bone.name for bone in rigs[0].data.bones}
+    _demand(found == set(bones), path, f"its bones are {sorted(found)}")
+    for head in heads:
+        _check_head(path, head, rigs[0], shape_keys, scale)
+
+
+def _check_head(
+    path: Path, head: bpy.types.Object, rig: bpy.types.Object, shape_keys: Sequence[str], scale: float
+) -> None:
+    keys = head.data.shape_keys.key_blocks[1:]
     names = tuple(key.name for key in keys)
     _demand(names == tuple(shape_keys), path, f"its {len(names)} shape keys are not those of the head")
     _demand(all(key.value == 0.0 for key in keys), path, "shape keys are not at 0")
-    found = {bone.name for bone in rigs[0].data.bones}
-    _demand(found == set(bones), path, f"its bones are {sorted(found)}")
-    bound = any(each.type == "ARMATURE" and each.object == rigs[0] for each in heads[0].modifiers)
+    bound = any(each.type == "ARMATURE" and each.object == rig for each in head.modifiers)
     _demand(bound, path, "its armature does not move the head")
-    most = max(sum(group.weight > 0 for group in vertex.groups) for vertex in heads[0].data.vertices)
+    most = max(sum(group.weight > 0 for group in vertex.groups) for vertex in head.data.vertices)
     _demand(0 < most <= INFLUENCES, path, f"a vertex follows {most} bones")
-    scale = np.array([each.matrix_world.to_scale() for each in (heads[0], rigs[0])])
-    _demand(bool(np.allclose(scale, 1.0, atol=1e-4)), path, f"its objects are scaled by {scale.round(4).tolist()}")
-    corners = np.array([(heads[0].matrix_world @ corner.co)[:] for corner in heads[0].data.vertices])
+    scales = np.array([each.matrix_world.to_scale() for each in (head, rig)])
+    _demand(
+        bool(np.allclose(scales, scale, atol=1e-4 * scale)),
+        path,
+        f"its objects are scaled by {scales.round(4).tolist()}",
+    )
+    corners = np.array([(head.matrix_world @ corner.co)[:] for corner in head.data.vertices])
     _plausible(path, corners.min(axis=0), corners.max(axis=0))

@@ -8,10 +8,10 @@ import sys
 
 import portrait_head
 from portrait_head import failures
-from portrait_head.commands import bench, doctor, evaluate, generate, worker
+from portrait_head.commands import bench, doctor, evaluate, generate, models, worker
 
 EXIT_FAILED = 1
-COMMANDS = (generate, doctor, worker, evaluate, bench)
+COMMANDS = (generate, doctor, worker, models, evaluate, bench)
 
 
 def main(arguments: list[str] | None = None) -> int:

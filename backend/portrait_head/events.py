@@ -39,6 +39,14 @@ class ProgressMade(Event):
 
 
 @dataclass(frozen=True)
+class PreviewReady(Event):
+    """A picture of the unfinished head lies at `path`; the next one takes its place."""
+
+    method: ClassVar[str] = "preview"
+    path: str
+
+
+@dataclass(frozen=True)
 class Warned(Event):
     """Something the user should know; the job goes on."""
 

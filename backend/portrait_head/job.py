@@ -22,11 +22,17 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from portrait_head import memory, storage
 from portrait_head.errors import PortraitHeadError
-from portrait_head.events import Event, ProgressMade, StageStarted, Warned
+from portrait_head.events import Event, PreviewReady, ProgressMade, StageStarted, Warned
 from portrait_head.progress import Progress
 from portrait_head.request import HeadRequest
+
+PREVIEW = "preview.jpg"
+PREVIEW_QUALITY = 85
 
 Listener = Callable[[Event], None]
 
@@ -122,7 +128,7 @@ class Job:
     def _work(self, stage: Stage, before: tuple[Finished, ...], folder: Path, digest: str) -> tuple[Cost, Any]:
         memory.reset_peak()
         started = time.monotonic()
-        progress = Progress(lambda fraction: self._tell_progress(stage, fraction))
+        progress = Progress(lambda fraction: self._tell_progress(stage, fraction), self._show)
         result = stage.run(self._request, *[finished.result for finished in before], progress)
         with disk_errors(self.folder):
             part = self.folder / f".{stage.folder}.part"
@@ -135,6 +141,15 @@ class Job:
                 shutil.rmtree(folder)
             part.rename(folder)
         return cost, result
+
+    def _show(self, picture: np.ndarray) -> None:
+        """Keep a picture of the unfinished head and tell where it is."""
+        path = self.folder / PREVIEW
+        part = path.with_name(f".{PREVIEW}.part")
+        with disk_errors(self.folder):
+            Image.fromarray(picture).save(part, "JPEG", quality=PREVIEW_QUALITY)
+            part.replace(path)
+        self.tell(PreviewReady(str(path)))
 
     def _digest(self, stage: Stage, before: tuple[Finished, ...]) -> str:
         settings = {name: getattr(self._request, name) for name in stage.reads if name != "photos"}

@@ -9,57 +9,72 @@ worker ends too.
 from __future__ import annotations
 
 import json
-import multiprocessing
+import logging
 import os
 import queue
 import sys
 import threading
 from dataclasses import dataclass
-from io import RawIOBase
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import portrait_head
-from portrait_head import failures
+from portrait_head.engine import Engine
 from portrait_head.errors import PortraitHeadError
-from portrait_head.events import Done, Event, Failed
+from portrait_head.events import Done, Event, Failed, ProgressMade
+from portrait_head.line_pipes import LineWriter, read_lines
 from portrait_head.request import HeadRequest
 
 PROTOCOL = 1
-MAX_LINE = 1 << 20  # a request is a few hundred bytes; anything near this is not one
-PARSE_ERROR, INVALID_REQUEST, UNKNOWN_METHOD, INVALID_PARAMS, BUSY = -32700, -32600, -32601, -32602, -32000
+MOST_UNREAD = 1000  # messages that wait to be handled
+PARSE_ERROR, INVALID_REQUEST, UNKNOWN_METHOD, INVALID_PARAMS, INTERNAL = -32700, -32600, -32601, -32602, -32603
+BUSY, OTHER_PROTOCOL = -32000, -32001
+
+log = logging.getLogger("portrait_head")
 
 
 def serve() -> int:
     """Serve until `shutdown` or the end of stdin; returns the exit status."""
-    out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    answers = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints from here on prints to the log
-    # Unbuffered: a reader that waits in a buffer's lock would keep the interpreter from ending.
-    with os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0) as requests:
-        Worker(requests, out).run()
+    Worker(os.dup(sys.stdin.fileno()), answers).run()
     return 0
 
 
 @dataclass(frozen=True)
 class _Line:
-    text: bytes  # empty at the end of stdin
+    text: bytes
 
 
 @dataclass(frozen=True)
 class _FromEngine:
-    engine: _Engine
-    event: Event | None  # None when the engine has died
+    engine: Engine
+    event: Event
+
+
+class _EndOfRequests:
+    """Nobody is there any more."""
+
+
+class _Refused(Exception):
+    """A request that cannot be followed."""
+
+    def __init__(self, code: int, kind: str, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.error = {"code": code, "message": message, "data": {"kind": kind, "hint": hint}}
 
 
 class Worker:
-    """Answers requests and passes the engine's events on as notifications."""
+    """Answers requests and passes the engine's events on as notifications.
 
-    def __init__(self, requests: RawIOBase, out: TextIO) -> None:
-        self._out = out
-        self._inbox: queue.Queue[_Line | _FromEngine] = queue.Queue()
-        self._engine: _Engine | None = None
+    Args:
+        requests: descriptor to read from.
+        answers: descriptor to write to.
+    """
+
+    def __init__(self, requests: int, answers: int) -> None:
+        self._out = LineWriter(answers)
+        self._inbox: queue.Queue[_Line | _FromEngine | _EndOfRequests] = queue.Queue(MOST_UNREAD)
+        self._engine: Engine | None = None
         self._busy = False
         threading.Thread(target=self._read, args=(requests,), daemon=True).start()
 
@@ -67,72 +82,83 @@ class Worker:
         """Handle messages until there are no more to come."""
         serving = True
         while serving:
-            message = self._inbox.get()
-            if isinstance(message, _Line):
-                serving = bool(message.text) and self._handle_line(message.text)
-            elif message.engine is self._engine:
-                self._handle_event(message.event)
+            match self._inbox.get():
+                case _Line(text):
+                    serving = self._handle_line(text)
+                case _FromEngine(engine, event):
+                    if engine is self._engine:
+                        self._handle_event(event)
+                case _EndOfRequests():
+                    serving = False
         self._end_engine()
+        self._out.flush()
 
-    def _read(self, requests: RawIOBase) -> None:
-        while line := requests.readline(MAX_LINE):
+    def _read(self, requests: int) -> None:
+        for line in read_lines(requests):
+            self._out.wait_for_room()
+            if self._out.broken:
+                break
             self._inbox.put(_Line(line))
-        self._inbox.put(_Line(b""))
+        self._inbox.put(_EndOfRequests())
+
+    def _hear_engine(self, engine: Engine, event: Event) -> None:
+        self._out.wait_for_room()
+        self._inbox.put(_FromEngine(engine, event))
 
     def _handle_line(self, text: bytes) -> bool:
         """Answer one request; False when it was the last."""
+        if not text.strip():
+            return True
+        number: str | int | None = None
         try:
-            message = json.loads(text)
-        except ValueError:
-            self._refuse(None, PARSE_ERROR, "This line is not JSON.")
-            return True
-        if not isinstance(message, dict) or not isinstance(message.get("method"), str):
-            self._refuse(None, INVALID_REQUEST, "A request is an object with a method.")
-            return True
-        number, method, params = message.get("id"), message["method"], message.get("params") or {}
-        if not isinstance(params, dict):
-            self._refuse(number, INVALID_PARAMS, "Parameters are given by name.")
-        elif method == "hello":
-            self._answer(number, self._hello())
-        elif method == "generate":
-            self._generate(number, params)
-        elif method == "cancel":
-            self._cancel(number)
-        elif method == "shutdown":
-            self._answer(number, None)
-            return False
-        else:
-            self._refuse(number, UNKNOWN_METHOD, f"There is no method {method}.")
+            message = _parse(text)
+            number = _number(message)
+            return self._follow(number, message["method"], message.get("params") or {})
+        except _Refused as refused:
+            self._send({"id": number, "error": refused.error})
+        except Exception as error:
+            log.exception("a request could not be handled")
+            what = f"Something went wrong that should not: {type(error).__name__}: {error}"
+            refused = _Refused(INTERNAL, "unexpected", what, "Please report it with the log.")
+            self._send({"id": number, "error": refused.error})
         return True
 
-    def _hello(self) -> dict[str, Any]:
-        return {
-            "protocol": PROTOCOL,
-            "version": portrait_head.__version__,
-            "device": "cpu",
-            "vram_mb": 0,
-            "packs": [],
-        }
+    def _follow(self, number: str | int | None, method: str, params: Any) -> bool:
+        if not isinstance(params, dict):
+            raise _Refused(INVALID_PARAMS, "bad_request", "Parameters are given by name.", "Give an object.")
+        match method:
+            case "hello":
+                self._answer(number, _hello(params))
+            case "generate":
+                self._generate(number, params)
+            case "cancel":
+                self._cancel(number)
+            case "shutdown":
+                self._answer(number, None)
+                return False
+            case _:
+                hint = "Install the add-on and the backend from the same release."
+                raise _Refused(UNKNOWN_METHOD, "unknown_method", f"There is no method {method[:80]}.", hint)
+        return True
 
-    def _generate(self, number: Any, params: dict[str, Any]) -> None:
+    def _generate(self, number: str | int | None, params: dict[str, Any]) -> None:
         if self._busy:
-            self._refuse(number, BUSY, "A job is running; cancel it first.")
-            return
-        if not isinstance(params.get("job"), str):
-            self._refuse(number, INVALID_PARAMS, "The parameter job names the job folder.")
-            return
+            raise _Refused(BUSY, "busy", "A job is running; cancel it first.", "Wait for its end or cancel it.")
+        job = params.get("job")
+        if not isinstance(job, str) or not job or "\0" in job:
+            what = "The parameter job names the job folder."
+            raise _Refused(INVALID_PARAMS, "bad_request", what, "Give the path of a folder.")
         try:
             request = HeadRequest.from_dict(params.get("request"))
         except PortraitHeadError as error:
-            self._refuse(number, INVALID_PARAMS, error.message, {"kind": error.kind, "hint": error.hint})
-            return
+            raise _Refused(INVALID_PARAMS, error.kind, error.message, error.hint) from error
         if self._engine is None:
-            self._engine = _Engine(self._inbox)
+            self._engine = Engine(self._hear_engine)
         self._busy = True
-        self._answer(number, {"job": params["job"]})
-        self._engine.submit(request, params["job"])
+        self._answer(number, {"job": job})
+        self._engine.submit(request, job)
 
-    def _cancel(self, number: Any) -> None:
+    def _cancel(self, number: str | int | None) -> None:
         was_busy = self._busy
         if was_busy:
             self._end_engine()
@@ -140,14 +166,12 @@ class Worker:
         if was_busy:
             self._notify(Failed("cancelled", "The job was cancelled.", "Start it again to continue where it stopped."))
 
-    def _handle_event(self, event: Event | None) -> None:
-        if event is None:
+    def _handle_event(self, event: Event) -> None:
+        if isinstance(event, Failed) and event.kind == "engine_died":
+            was_busy = self._busy
             self._end_engine()
-            event = Failed(
-                "engine_died",
-                "The process that makes the head ended unexpectedly, most often for want of memory.",
-                "Close other programs, then start the job again: it continues where it stopped.",
-            )
+            if not was_busy:
+                return  # it died idle: the next job starts another one
         if isinstance(event, Done | Failed):
             self._busy = False
         self._notify(event)
@@ -159,68 +183,44 @@ class Worker:
         self._busy = False
 
     def _notify(self, event: Event) -> None:
-        self._send({"method": event.method, "params": event.to_params()})
+        message = {"method": event.method, "params": event.to_params()}
+        self._send(message, replaces=isinstance(event, ProgressMade))
 
-    def _answer(self, number: Any, result: Any) -> None:
+    def _answer(self, number: str | int | None, result: Any) -> None:
         self._send({"id": number, "result": result})
 
-    def _refuse(self, number: Any, code: int, message: str, data: dict[str, str] | None = None) -> None:
-        error = {"code": code, "message": message}
-        self._send({"id": number, "error": error if data is None else {**error, "data": data}})
-
-    def _send(self, message: dict[str, Any]) -> None:
-        try:
-            self._out.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
-            self._out.flush()
-        except BrokenPipeError:  # nobody reads any more: stdin ends next, and that ends the worker
-            self._busy = False
+    def _send(self, message: dict[str, Any], replaces: bool = False) -> None:
+        self._out.put(json.dumps({"jsonrpc": "2.0", **message}).encode(), replaces)
 
 
-class _Engine:
-    """The child process that runs the pipeline, one job after the other."""
-
-    def __init__(self, inbox: queue.Queue[Any]) -> None:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        self._pipe: Connection = ours
-        self._process: BaseProcess = context.Process(target=_work, args=(theirs,), daemon=True)
-        self._process.start()
-        theirs.close()
-        threading.Thread(target=self._pass_on, args=(inbox,), daemon=True).start()
-
-    def submit(self, request: HeadRequest, folder: str) -> None:
-        """Start a job."""
-        self._pipe.send((request, folder))
-
-    def end(self) -> None:
-        """End the process now; finished stages stay."""
-        self._process.kill()
-        self._process.join()
-
-    def _pass_on(self, inbox: queue.Queue[Any]) -> None:
-        try:
-            while True:
-                inbox.put(_FromEngine(self, self._pipe.recv()))
-        except (EOFError, OSError):
-            inbox.put(_FromEngine(self, None))
+def _parse(text: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        hint = "Write one JSON-RPC request a line, in UTF-8."
+        raise _Refused(PARSE_ERROR, "bad_request", "This line is not JSON.", hint) from error
+    if not isinstance(message, dict) or not isinstance(message.get("method"), str):
+        hint = "Write one request a line."
+        raise _Refused(INVALID_REQUEST, "bad_request", "A request is an object with a method.", hint)
+    return message
 
 
-def _work(pipe: Connection) -> None:
-    """The engine's loop: take a job, send its events."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    while True:
-        try:
-            request, folder = pipe.recv()
-        except EOFError:
-            return
-        try:
-            portrait_head.generate(request, Path(folder), pipe.send)
-        except Exception as error:
-            pipe.send(failures.as_event(error))
+def _number(message: dict[str, Any]) -> str | int | None:
+    number = message.get("id")
+    if not isinstance(number, str | int | None):
+        raise _Refused(
+            INVALID_REQUEST, "bad_request", "The id of a request is a number or text.", "Count the requests."
+        )
+    return number
 
 
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-    os._exit(1)
+def _hello(params: dict[str, Any]) -> dict[str, Any]:
+    asked = params.get("protocol", PROTOCOL)
+    if asked != PROTOCOL:
+        raise _Refused(
+            OTHER_PROTOCOL,
+            "protocol",
+            f"This backend (version {portrait_head.__version__}) speaks protocol {PROTOCOL}, not {str(asked)[:20]}.",
+            "Install the add-on and the backend from the same release.",
+        )
+    return {"protocol": PROTOCOL, "version": portrait_head.__version__, "device": "cpu", "vram_mb": 0, "packs": []}

@@ -2,7 +2,7 @@
 
     python peer.py MANNER [FOLDER]
 
-MANNER: well, slow, deaf, crash, killed, noisy, old, refuse, mute, unread. FOLDER: a head asset to hand out a copy of.
+MANNER: well, other, slow, deaf, crash, killed, noisy, old, refuse, mute, unread. FOLDER: a head asset to copy.
 A photo whose name contains "bad" fails with `no_face`, whatever the manner.
 """
 
@@ -13,9 +13,11 @@ import signal
 import sys
 import threading
 import time
+import tomllib
 from pathlib import Path
 
 MANNER = sys.argv[1]
+VERSION = tomllib.loads((Path(__file__).parents[2] / "blender_manifest.toml").read_text(encoding="utf-8"))["version"]
 ASSET = Path(sys.argv[2]) if len(sys.argv) > 2 else None
 cancelled = threading.Event()
 lock = threading.Lock()
@@ -37,6 +39,7 @@ def reply(identifier: int, **result: object) -> None:
 
 def make(request: dict, job: Path) -> None:
     job.mkdir(parents=True, exist_ok=True)
+    (job / "request.json").write_text(json.dumps(request))
     if "bad" in request["photos"][0]:
         tell("error", kind="no_face", message="No face was found.", hint="Choose another photo.")
         return
@@ -91,9 +94,9 @@ def main() -> None:
             case "hello" if MANNER == "mute":
                 pass
             case "hello":
-                reply(
-                    identifier, protocol=0 if MANNER == "old" else 1, version="1.2.3", device="cpu", vram_mb=0, packs=[]
-                )
+                protocol = 0 if MANNER == "old" else 1
+                version = "0.0.9" if MANNER == "other" else VERSION
+                reply(identifier, protocol=protocol, version=version, device="cpu", vram_mb=0, packs=[])
             case "generate" if MANNER == "refuse":
                 data = {"kind": "bad_request", "message": "The request's seed is -1.", "hint": "Give 0 or more."}
                 write({"id": identifier, "error": {"code": -32602, "message": "invalid params", "data": data}})

@@ -68,7 +68,8 @@ def worker():
 
 
 def generate(worker: Peer, folder: Path, number=1) -> None:
-    worker.send(number, "generate", request={"photos": ["sample"]}, job=str(folder))
+    request = {"photos": ["sample"], "preset": "quick", "texture_size": 1024}
+    worker.send(number, "generate", request=request, job=str(folder))
 
 
 def test_hello_tells_protocol_version_and_device(worker):
@@ -165,3 +166,165 @@ def test_shutdown_ends_it(worker):
     worker.answer_to(1)
 
     assert worker.process.wait(timeout=5) == 0
+
+
+def test_a_refusal_says_what_and_what_to_do(worker, tmp_path):
+    worker.send(1, "hello", protocol=99)
+    worker.send(2, "sing")
+    worker.send(3, "generate", request={"photos": ["sample"]}, job="")
+    worker.send_bytes(b'{"id": 4, "method": "hello", "params": [1]}\n{"id": [5], "method": "hello"}\n{"id": 6}\n')
+    kinds = {}
+    for number in (1, 2, 3, 4, None, None):
+        message = worker.receive()
+        assert message["id"] == number
+        assert message["error"]["message"] and message["error"]["data"]["hint"]
+        kinds[number] = message["error"]["data"]["kind"]
+    assert kinds == {1: "protocol", 2: "unknown_method", 3: "bad_request", 4: "bad_request", None: "bad_request"}
+
+
+def test_what_has_no_end_is_no_line_and_what_is_too_long_is_one_refusal(worker):
+    piece = b'{"' * (1 << 19)
+    for _ in range(5):
+        worker.send_bytes(piece)
+    worker.send_bytes(b"\n" + b"[" * 100_000 + b'\n\n\r\n{"id": 1, "method": "hel')
+    worker.send_bytes(b'lo"}\r\n{"id": 2, "meth')
+    answers = [worker.receive() for _ in range(3)]
+    assert [answer.get("error", {}).get("code") for answer in answers] == [-32700, -32700, None]
+    worker.process.stdin.close()
+    assert worker.process.wait(timeout=5) == 0
+
+
+@pytest.fixture
+def unread_worker():
+    """A worker whose answers nobody reads until the test does."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "portrait_head", "worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to look at memory")
+def test_a_flood_to_a_worker_whose_answers_nobody_reads_waits_and_fills_no_memory(unread_worker):
+    count = 100_000
+    flood = b"".join(b'{"id": %d, "method": "hello"}\n' % number for number in range(count))
+    writer = threading.Thread(target=lambda: (unread_worker.stdin.write(flood), unread_worker.stdin.close()))
+    writer.start()
+    time.sleep(2.0)
+    memory = next(
+        line for line in Path(f"/proc/{unread_worker.pid}/status").read_text().splitlines() if "VmRSS" in line
+    )
+    assert int(memory.split()[1]) < 100_000  # kB; the flood's answers alone are 11 MB, as Python objects far more
+    assert writer.is_alive(), "it does not accept what it cannot answer"
+
+    numbers = [json.loads(line)["id"] for line in unread_worker.stdout]
+    assert numbers == list(range(count))
+    writer.join()
+    assert unread_worker.wait(timeout=5) == 0
+
+
+def test_a_slow_reader_does_not_hold_up_the_job_and_misses_nothing_but_old_progress(unread_worker, tmp_path):
+    requests = [{"id": number, "method": "hello"} for number in range(700)]  # more than a pipe holds, fewer than wait
+    job = {"photos": [str(tmp_path / "none.jpg")]}
+    for folder in ("one", "two"):
+        requests.append({"id": folder, "method": "generate", "params": {"request": job, "job": str(tmp_path / folder)}})
+    for request in requests:
+        unread_worker.stdin.write(json.dumps(request).encode() + b"\n")
+    unread_worker.stdin.flush()
+    log = tmp_path / "one" / "events.jsonl"
+    give_up = time.monotonic() + ENOUGH
+    while not log.exists():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+    messages = []
+    while not messages or messages[-1].get("method") != "error":
+        messages.append(json.loads(unread_worker.stdout.readline()))
+    assert [message["id"] for message in messages if "id" in message] == [*range(700), "one", "two"]
+    assert next(message for message in messages if message.get("id") == "two")["error"]["data"]["kind"] == "busy"
+
+
+def blank_photo(folder: Path) -> str:
+    from PIL import Image
+
+    Image.new("RGB", (640, 640), (120, 130, 140)).save(folder / "blank.jpg")
+    return str(folder / "blank.jpg")
+
+
+def test_the_second_job_finds_imports_and_models_warm(worker, tmp_path):
+    request = {"photos": [blank_photo(tmp_path)]}
+    begun, over = [], []
+    for number in range(2):
+        started = time.monotonic()
+        worker.send(number, "generate", request=request, job=str(tmp_path / "job"))
+        worker.notification("stage")
+        begun.append(time.monotonic() - started)
+        assert worker.notification("error")["kind"] == "no_face"
+        over.append(time.monotonic() - started)
+    print(f"first stage after {begun[0]:.2f}, then {begun[1]:.3f} s; faces sought after {over[0]:.2f}, {over[1]:.2f} s")
+    assert begun[1] < begun[0] / 5  # nothing is imported again
+    assert over[1] - begun[1] < over[0] - begun[0]  # the face networks are not loaded again
+
+
+STRANGE = (None, True, -1, 1e400, "", "\0", "ä\ud800", [], {}, [[]], {"a": {"b": 1}}, "x" * 5000, 10**30)
+JOBS = ("job", "", "\0", 5, None, ["job"])
+
+
+def strange_requests(chance: random.Random, count: int) -> list[bytes]:
+    """Random bytes, broken JSON, and real methods with any parameters, in any order."""
+    lines = []
+    for number in range(count):
+        kind = chance.randrange(4)
+        if kind == 0:
+            lines.append(chance.randbytes(chance.randrange(300)).replace(b"\n", b""))
+            continue
+        method = chance.choice(("hello", "generate", "cancel", "hello!", ""))
+        request = {
+            "photos": ["none.jpg"],
+            chance.choice(("seed", "tier", "photos", "face", "?")): chance.choice(STRANGE),
+        }
+        params = {"protocol": chance.choice((1, *STRANGE)), "job": chance.choice(JOBS), "request": request}
+        message = {"jsonrpc": "2.0", "id": chance.choice((number, *STRANGE)), "method": method, "params": params}
+        if kind == 1:
+            message[chance.choice(tuple(message))] = chance.choice(STRANGE)
+        line = json.dumps(message).encode()
+        lines.append(line[: chance.randrange(len(line))] if kind == 2 and method != "generate" else line)
+    return lines
+
+
+def test_no_request_however_strange_hangs_or_crashes_it(tmp_path):
+    chance = random.Random(20)
+    log = (tmp_path / "log").open("wb")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "portrait_head", "worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        cwd=tmp_path,
+    )
+    assert process.stdin and process.stdout
+    started = time.monotonic()
+    answered = 0
+    try:
+        for round_ in range(60):
+            lines = [*strange_requests(chance, 40), json.dumps({"id": f"round {round_}", "method": "hello"}).encode()]
+            process.stdin.write(b"\n".join(lines) + b"\n")
+            process.stdin.flush()
+            while (message := json.loads(process.stdout.readline())).get("id") != f"round {round_}":
+                assert message["jsonrpc"] == "2.0"
+                answered += 1
+        process.stdin.close()
+        assert process.wait(timeout=10) == 0
+    finally:
+        process.kill()
+        process.wait()
+        log.close()
+    print(f"{60 * 40} strange requests, {answered} answers and events, {time.monotonic() - started:.1f} s")
+    assert time.monotonic() - started < 30
+    text = (tmp_path / "log").read_text(errors="replace")
+    assert "Traceback" not in text, text[-2000:]
+    assert {path.name for path in tmp_path.iterdir()} <= {"log", "job"}

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +14,8 @@ import pytest
 
 # The helpers beside the tests are imported by their own names, whatever import mode pytest runs in.
 sys.path.insert(0, str(Path(__file__).parent))
+
+from extension import PYTHONS, version_name
 
 finished: list[int] = []
 
@@ -80,6 +83,40 @@ def each_glb(each_asset_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
 
     bpy.ops.wm.read_factory_settings(use_empty=True)
     return export_head(import_head(each_asset_folder), tmp_path_factory.mktemp("glb"), ("glb",))["glb"]
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The extension's zip."""
+    from extension import REPOSITORY, run_tool
+
+    folder = tmp_path_factory.mktemp("build")
+    built = run_tool("build", "--source-dir", str(REPOSITORY), "--output-dir", str(folder))
+    assert built.returncode == 0, built.stdout + built.stderr
+    (archive,) = folder.glob("*.zip")
+    return archive
+
+
+@pytest.fixture(params=PYTHONS, ids=version_name)
+def bpy_in(request: pytest.FixtureRequest, archive: Path, tmp_path: Path) -> Callable[..., str]:
+    """Runs code in a bpy with the extension installed, one Blender version after the other."""
+    from extension import install, run_in_bpy, skip_unnamed
+
+    skip_unnamed(request.param)
+    install(archive, tmp_path)
+
+    def run(code: str, **environment: str) -> str:
+        done = run_in_bpy(request.param, tmp_path, code, **environment)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def peer(asset_folder: Path) -> str:
+    """The command of a backend that hands out the synthetic asset."""
+    return f"'{sys.executable}' '{Path(__file__).parents[1] / 'addon' / 'peer.py'}' well '{asset_folder}'"
 
 
 def pytest_sessionfinish(exitstatus: int) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
 import zipfile
 from pathlib import Path
@@ -12,39 +11,7 @@ import pytest
 
 pytest.importorskip("bpy", reason="needs the bpy wheel")
 
-from extension import PYTHONS, REPOSITORY, install, run_in_bpy, run_tool, skip_unnamed, version_name
-
-PEER = REPOSITORY / "tests" / "addon" / "peer.py"
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The extension's zip."""
-    folder = tmp_path_factory.mktemp("build")
-    built = run_tool("build", "--source-dir", str(REPOSITORY), "--output-dir", str(folder))
-    assert built.returncode == 0, built.stdout + built.stderr
-    (archive,) = folder.glob("*.zip")
-    return archive
-
-
-@pytest.fixture(params=PYTHONS, ids=version_name)
-def bpy_in(request: pytest.FixtureRequest, archive: Path, tmp_path: Path):
-    """Runs code in a bpy with the extension installed, one Blender version after the other."""
-    skip_unnamed(request.param)
-    install(archive, tmp_path)
-
-    def run(code: str, **environment: str) -> str:
-        done = run_in_bpy(request.param, tmp_path, code, **environment)
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-        return done.stdout
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def peer(asset_folder: Path) -> str:
-    """The command of a backend that hands out the synthetic asset."""
-    return f"'{sys.executable}' '{PEER}' well '{asset_folder}'"
+from extension import REPOSITORY, run_tool
 
 
 def test_blender_validates_sources_and_archive(archive: Path):

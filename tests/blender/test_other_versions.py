@@ -13,7 +13,10 @@ import pytest
 pytest.importorskip("bpy", reason="needs the bpy wheel")
 
 PYTHONS = [path for path in os.environ.get("PORTRAIT_HEAD_BPY_PYTHONS", "").split(os.pathsep) if path]
-TESTS = ("test_asset.py", "test_import.py", "test_export.py", "test_preview.py", "test_glb_validator.py")
+TESTS = (
+    *("test_asset.py", "test_import.py", "test_export.py", "test_preview.py", "test_glb_validator.py"),
+    *("test_face_controls.py", "test_live_link.py", "test_engine_export.py"),
+)
 
 
 @pytest.mark.skipif(not PYTHONS, reason="needs PORTRAIT_HEAD_BPY_PYTHONS, Pythons with other bpy wheels and pytest")

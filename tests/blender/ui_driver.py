@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs inside a Blender with a window and plays the artist; `test_ui.py` starts it and reads what it saw.
 
-    blender --python ui_driver.py -- FOLDER PEER ASSET
+    blender --enable-event-simulate --python ui_driver.py -- FOLDER PEER ASSET
 
-FOLDER holds anna.jpg and bad.jpg and receives seen.json; PEER is the backend, which hands out a copy of ASSET.
+FOLDER holds anna.png and bad.png and receives seen.json; PEER is the backend, which hands out a copy of ASSET. For a
+picture of the screen the driver leaves NAME.want in FOLDER and goes on when that has become NAME.png.
 """
 
 import itertools
@@ -20,8 +21,9 @@ import bpy
 
 NAME = "bl_ext.user_default.portrait_head"
 folder, peer, asset = sys.argv[sys.argv.index("--") + 1 :]
-seen: dict = {}
+seen: dict = {"drawing": {}}
 ticks: list[float] = []
+LINE = 14  # pixels between two places where a button is looked for; a button is 20 high
 
 
 def leave(status: int) -> None:
@@ -49,24 +51,95 @@ def call(operator, *arguments, **settings):
         return sorted(operator(*arguments, **settings))
 
 
-def generate(photo: str, manner: str):
+def choose(photo: str, manner: str):
     addon = bpy.context.preferences.addons[NAME]
     addon.preferences.backend = shlex.join(["python3", peer, manner, asset])
     bpy.context.scene.portrait_head.photo = str(Path(folder) / photo)
     bpy.ops.ed.undo_push(message="Choose a photo")
+
+
+def generate(photo: str, manner: str):
+    choose(photo, manner)
     return call(bpy.ops.portrait_head.generate, "INVOKE_DEFAULT")
+
+
+def simulate(kind: str, value: str, x: int, y: int):
+    bpy.context.window_manager.windows[0].event_simulate(type=kind, value=value, x=x, y=y)
+
+
+def press(operator: str):
+    """Moves the mouse down the sidebar until it is over the button of `operator`, and clicks with it."""
+    region = sidebar()
+    manager = bpy.context.window_manager
+    x = region.x + int(0.4 * region.width)
+    for y in range(region.y + region.height - LINE, region.y, -LINE):
+        simulate("MOUSEMOVE", "NOTHING", x, y)
+        yield 0.03
+        simulate("MOUSEMOVE", "NOTHING", x + 1, y)
+        yield 0.03
+        manager.clipboard = ""
+        with bpy.context.temp_override(window=view()["window"], area=view()["area"], region=sidebar()):
+            if bpy.ops.ui.copy_python_command_button.poll():
+                bpy.ops.ui.copy_python_command_button()
+        if manager.clipboard.startswith(f"bpy.ops.{operator}("):
+            simulate("LEFTMOUSE", "PRESS", x + 1, y)
+            yield 0.1
+            simulate("LEFTMOUSE", "RELEASE", x + 1, y)
+            yield 0.1
+            return
+    raise AssertionError(f"the sidebar has no button {operator}")
+
+
+def shoot(name: str):
+    wanted = Path(folder, f"{name}.want")
+    wanted.touch()
+    deadline = time.monotonic() + 60
+    while wanted.exists():
+        assert time.monotonic() < deadline, "nobody takes pictures"
+        yield 0.05
 
 
 def objects() -> list[str]:
     return sorted(bpy.data.objects.keys())
 
 
+def timed_panel(panel, notes: list[float]) -> None:
+    """Notes how long each drawing of a panel takes. Blender counts the arguments, so they must be written out."""
+    original = panel.draw
+
+    def draw(self, context):
+        start = time.perf_counter()
+        original(self, context)
+        notes.append(time.perf_counter() - start)
+
+    panel.draw = draw
+
+
+def timed_tick(operator, notes: list[float]) -> None:
+    """Notes how long each tick of the modal operator takes."""
+    original = operator._tick
+
+    def tick(self):
+        start = time.perf_counter()
+        try:
+            return original(self)
+        finally:
+            notes.append(time.perf_counter() - start)
+
+    operator._tick = tick
+
+
 def play():
     """The artist's steps; yields how many seconds to leave to Blender."""
     jobs = sys.modules[NAME + ".addon.operators.jobs"]
+    tick_times: list[float] = []
+    timed_tick(sys.modules[NAME + ".addon.operators.generate"].PORTRAITHEAD_OT_generate, tick_times)
+    draw_times: list[float] = []
+    for panel in ("PORTRAITHEAD_PT_main", "PORTRAITHEAD_PT_face", "PORTRAITHEAD_PT_history", "PORTRAITHEAD_PT_export"):
+        timed_panel(getattr(bpy.types, panel), draw_times)
 
     def until(reached):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not reached():
             assert time.monotonic() < deadline, f"waited in vain: {jobs.status}"
             yield 0.05
@@ -74,16 +147,20 @@ def play():
     region = sidebar()
     yield 0.5
     region = sidebar()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while region.active_panel_category != "Portrait Head":
         assert time.monotonic() < deadline, "the sidebar has no such tab"
         try:
             region.active_panel_category = "Portrait Head"
-        except TypeError:  # not laid out yet
+        except (TypeError, AttributeError):  # not laid out yet
             yield 0.1
+            region = sidebar()
     yield 0.5
 
-    seen["started"] = generate("anna.jpg", "slow")
+    choose("anna.png", "slow")
+    yield 1.0
+    before = objects()
+    yield from press("portrait_head.generate")
     yield from until(lambda: jobs.status.fraction > 0.25)
     seen["second_refused"] = not bpy.ops.portrait_head.generate.poll()
     ticks.clear()
@@ -92,22 +169,28 @@ def play():
         yield 0.05
     seen["longest_pause"] = max(later - earlier for earlier, later in itertools.pairwise(ticks))
     seen["fraction"], seen["stage"] = jobs.status.fraction, jobs.status.stage
-    call(bpy.ops.portrait_head.cancel)
+    yield from shoot("running")
+    yield from press("portrait_head.cancel")
     asked = time.monotonic()
     yield from until(lambda: not jobs.status.running)
     seen["cancel_seconds"], seen["cancel_kind"] = time.monotonic() - asked, jobs.status.error.kind
+    seen["cancel_left"] = sorted(set(objects()) ^ set(before))
     yield 0.3
 
-    generate("bad.jpg", "well")
+    generate("bad.png", "well")
     yield from until(lambda: jobs.status.error is not None and not jobs.status.running)
     seen["hint"] = jobs.status.error.hint
-    yield 0.3
+    yield 0.5
+    yield from shoot("failed")
+    simulate("ESC", "PRESS", 5, 5)
+    yield 0.2
 
     before = objects()
-    generate("anna.jpg", "well")
+    generate("anna.png", "well")
     call(bpy.ops.object.empty_add, "EXEC_DEFAULT", True)
     yield from until(lambda: not jobs.status.running)
-    yield 0.3
+    yield 0.5
+    yield from shoot("made")
     seen["made"] = sorted(set(objects()) - set(before))
     seen["active"] = bpy.context.view_layer.objects.active.name
     call(bpy.ops.ed.undo)
@@ -116,8 +199,9 @@ def play():
     call(bpy.ops.ed.redo)
     yield 0.3
     seen["redone"] = sorted(set(objects()) - set(before))
+    seen["tick_seconds"], seen["draw_seconds"] = max(tick_times), max(draw_times)
 
-    generate("anna.jpg", "slow")
+    generate("anna.png", "slow")
     yield from until(lambda: jobs.status.fraction > 0.25)
     process = jobs._session._process
     bpy.ops.wm.read_homefile()

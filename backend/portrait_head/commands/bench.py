@@ -18,12 +18,14 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
     bench = commands.add_parser("bench", help="measure speed")
     bench.add_argument("name", choices=BENCHMARKS)
+    bench.add_argument("--tiny", action="store_true", help="guidance: a toy model, to try the command without a GPU")
     bench.add_argument("--json", action="store_true", help="a JSON object a line")
     bench.set_defaults(command=_bench)
 
 
 def _bench(options: argparse.Namespace) -> int:
-    for line in importlib.import_module(BENCHMARKS[options.name]).measure():
+    settings = {"tiny": True} if options.tiny else {}
+    for line in importlib.import_module(BENCHMARKS[options.name]).measure(**settings):
         text = json.dumps(line) if options.json else "  ".join(f"{key} {value}" for key, value in line.items())
         print(text, flush=True)
     return 0

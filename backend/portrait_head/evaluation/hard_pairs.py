@@ -12,7 +12,7 @@ from portrait_head.evaluation.point_mesh import vertex_normals
 from portrait_head.evaluation.skin_paint import Complexion, FacePaint, draw_complexion
 from portrait_head.rendering.camera import PinholeCamera
 from portrait_head.rendering.lighting import linear_to_bytes
-from portrait_head.rendering.raycast import Hits, RayCaster
+from portrait_head.rendering.raycast import Hits, RayCaster, visibility
 
 IMAGE_SIZE = 768
 _FACE_PIXELS = 400  # hairline to chin
@@ -134,6 +134,26 @@ def photograph(heads: KnownHeads, person: Person, shot: Shot) -> np.ndarray:
     return linear_to_bytes(image + noise)
 
 
+@dataclass(frozen=True)
+class TrueView:
+    """What a photograph would show to a perfect eye, pixel by pixel.
+
+    Attributes:
+        normals: [IMAGE_SIZE, IMAGE_SIZE, 3] float32 unit, camera space; zero beside the head.
+        depth: [IMAGE_SIZE, IMAGE_SIZE] float32 metres from the camera's plane; infinite beside the head.
+    """
+
+    normals: np.ndarray
+    depth: np.ndarray
+
+
+def true_view(heads: KnownHeads, person: Person, shot: Shot) -> TrueView:
+    """Normals and depth of what `photograph` shows."""
+    scene = _Scene(heads, person, shot, FacePaint(heads, person.complexion))
+    camera = _camera(scene.skin, shot, IMAGE_SIZE)
+    return scene.look(camera)
+
+
 class _Scene:
     """One posed head with its eyeballs, ready to be looked at."""
 
@@ -159,6 +179,14 @@ class _Scene:
         self._template = np.concatenate([template, np.zeros((len(self.vertices) - len(template), 3))])
         self._normals = vertex_normals(self.vertices, self._triangles)
         self._openness = _sky_openness(self.caster, self.vertices, self._normals)
+
+    def look(self, camera: PinholeCamera) -> TrueView:
+        """Normals and depth of every pixel."""
+        hits = visibility(self.caster, camera)
+        normals = _unit(hits.interpolate(self._normals, self._triangles).reshape(-1, 3)) @ camera.rotation.T
+        normals = np.where(hits.hit[..., None], normals.reshape(*hits.hit.shape, 3), 0.0)
+        depth = -camera.to_camera(hits.interpolate(self.vertices, self._triangles))[..., 2]
+        return TrueView(normals.astype(np.float32), np.where(hits.hit, depth, np.inf).astype(np.float32))
 
     def shade(self, hits: Hits, camera: PinholeCamera) -> np.ndarray:
         """Linear RGB [N, 3] of the rays that hit, N of them."""

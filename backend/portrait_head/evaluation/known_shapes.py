@@ -21,7 +21,8 @@ from portrait_head.errors import PortraitHeadError
 from portrait_head.evaluation import hard_pairs, ict, point_mesh, skin_paint
 from portrait_head.evaluation.hard_pairs import Person
 from portrait_head.evaluation.ict import ANCHORS, ANCHORS_MEDIAPIPE, SKIN, KnownHeads
-from portrait_head.evaluation.surface_distance import Surface, align_surface, fit_similarity
+from portrait_head.evaluation.surface_distance import Surface, align_surface
+from portrait_head.geometry.similarity import fit_similarity
 from portrait_head.head_model import load_head_model, load_identity_prior, load_landmark_table
 from portrait_head.head_model.model import HeadModel
 from portrait_head.progress import Progress

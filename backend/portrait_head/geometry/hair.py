@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, grey_dilation, map_coordinates
@@ -20,14 +21,50 @@ UNCARVED = 0.004  # metres over the skin where the hairline alone decides
 LOCKS = (18, 34)  # round the head
 LOCK_ROWS = 14  # rows after which a lock has become another
 LOCK_SWEEP = 0.25  # columns a row towards the back, most at the sides
+MOVED_REACH = 0.025  # metres from the hair's surface within which it may move
+LEAST_LAYER = 0.0025  # metres of hair that stay over the skin
+BARE = 0.025  # metres beyond the hairline from which there is no hair under the skin either
 EAR_INSIDE = 0.008  # metres; a lobe under the very edge of the hair may show
 EAR_COVER = 0.003  # metres of hair over a covered ear
 
+Depths = Callable[[np.ndarray], np.ndarray]
 
-def grow_hair(
+
+@dataclass(frozen=True)
+class HairVolume:
+    """The space that hair takes up.
+
+    Attributes:
+        field: [X, Y, Z] about the metres to the hair's surface at origin + cell * (i, j, k), positive inside; the body
+            goes on inside the head, and beyond the hairline its surface dives under the skin.
+        origin: [3] metres.
+        cell: metres.
+        maps: what the photo told of the hair.
+    """
+
+    field: np.ndarray
+    origin: np.ndarray
+    cell: float
+    maps: HairMaps
+
+    @property
+    def points(self) -> np.ndarray:
+        """[X, Y, Z, 3] metres: where the field's values lie."""
+        axes = [self.origin[axis] + self.cell * np.arange(count) for axis, count in enumerate(self.field.shape)]
+        return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+
+    def depth(self, points: np.ndarray) -> np.ndarray:
+        """The field at points [N, 3]: [N] float64; beyond its box it falls off with the distance."""
+        steps = (points - self.origin) / self.cell
+        within = np.clip(steps, 0, np.array(self.field.shape) - 1.0)
+        beyond = np.linalg.norm(steps - within, axis=-1) * self.cell
+        return map_coordinates(self.field, within.T, order=1, output=np.float64) - beyond
+
+
+def hair_volume(
     neutral: Head, posed: np.ndarray, view: HairView, style: str, settings: HairSettings, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The hair's surface and where it grows.
+) -> tuple[HairVolume | None, np.ndarray]:
+    """The hair's volume, None where there is none, and where it grows.
 
     Args:
         neutral: the head that the hair is for.
@@ -38,28 +75,52 @@ def grow_hair(
         generator: draws the locks.
 
     Returns:
-        vertices [N, 3] float64 metres, triangles [M, 3] int64 outward, and growth [V] float64, 0 to 1 per head vertex.
+        The volume, and growth [V] float64, 0 to 1 per head vertex.
     """
     maps = read_maps(neutral, posed, view, style, settings)
     growth = _growth(maps, neutral, settings)
     if not (maps.inside > 0).any():
-        return np.empty((0, 3)), np.empty((0, 3), dtype=np.int64), growth
+        return None, growth
     if style == "volume":
         maps = _with_locks(maps, settings, generator)
     radius = _radius(maps, settings)
     if style == "volume":
         radius = _over_the_ears(maps, radius, neutral.vertices, posed, neutral.ears, view)
     field, origin = _field(maps, radius, view, settings)
-    vertices, triangles = surface.isosurface(field, origin, settings.cell)
+    return HairVolume(field, origin, settings.cell, maps), growth
+
+
+def hair_mesh(volume: HairVolume, settings: HairSettings) -> tuple[np.ndarray, np.ndarray]:
+    """The hair's surface, as far as it shows.
+
+    Returns:
+        vertices [N, 3] float64 metres and triangles [M, 3] int64 outward, open under the skin.
+    """
+    maps = volume.maps
+    vertices, triangles = surface.isosurface(volume.field, volume.origin, volume.cell)
     if len(triangles) == 0:
-        return vertices, triangles, growth
+        return vertices, triangles
     vertices = surface.smooth(vertices, triangles, SMOOTHING_ROUNDS)
     row, column, distance = maps.capsule.locate(vertices)
     deep = distance < maps.capsule.sample(maps.skin, row, column) - settings.sunk
     vertices, triangles = surface.keep(vertices, triangles, ~deep[triangles].all(axis=1))
     vertices, triangles = surface.without_crumbs(vertices, triangles, CRUMB)
-    vertices, triangles = surface.decimate(vertices, triangles, settings.most_triangles)
-    return vertices, triangles, growth
+    return surface.decimate(vertices, triangles, settings.most_triangles)
+
+
+def reshaped(volume: HairVolume, gained: Depths, skin: Depths) -> HairVolume:
+    """The volume after its surface has moved.
+
+    Args:
+        volume: the hair.
+        gained: by how many metres points [N, 3] near its surface lie deeper now: [N].
+        skin: metres under the bare head's surface: hair may shrink, but not below a thin layer over the skin.
+    """
+    near = np.abs(volume.field) < MOVED_REACH
+    points, old = volume.points[near], volume.field[near]
+    field = volume.field.copy()
+    field[near] = np.maximum(old + gained(points), np.minimum(old, skin(points) + LEAST_LAYER))
+    return replace(volume, field=field)
 
 
 def _radius(maps: HairMaps, settings: HairSettings) -> np.ndarray:
@@ -70,7 +131,8 @@ def _radius(maps: HairMaps, settings: HairSettings) -> np.ndarray:
     low = np.minimum(maps.thickness * ridge, fringe)
     thickness = maps.thickness * ridge + maps.frontal * (low - maps.thickness * ridge)
     outside = np.minimum(maps.inside, 0.0)
-    return np.maximum(maps.hull + np.maximum(thickness, 0.0) + 2 * outside, maps.skin - settings.dive)
+    radius = np.maximum(maps.hull + np.maximum(thickness, 0.0) + 2 * outside, maps.skin - settings.dive)
+    return np.where(maps.inside < -BARE, 0.0, radius)
 
 
 def _with_locks(maps: HairMaps, settings: HairSettings, generator: np.random.Generator) -> HairMaps:

@@ -85,7 +85,7 @@ class HairMaps:
 
 
 def read_maps(neutral: Head, posed: np.ndarray, view: HairView, style: str, settings: HairSettings) -> HairMaps:
-    """Thickness and extent of the hair; arguments as for `grow_hair`."""
+    """Thickness and extent of the hair; arguments as for `hair_volume`."""
     used = np.unique(neutral.skin)
     eyes = neutral.vertices[neutral.eyes]
     capsule = Capsule.around(neutral.vertices[used], eyes)

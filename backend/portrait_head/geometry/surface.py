@@ -85,13 +85,42 @@ def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def decimate(vertices: np.ndarray, triangles: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same surface with at most about `most` triangles (quadric error metric)."""
+    """The same surface with at most about `most` triangles (quadric error metric), manifold if it was.
+
+    Its borders are simplified on their own: parts that are to fit are parted after.
+    """
     if len(triangles) <= most:
         return vertices, triangles
     points, faces = fast_simplification.simplify(
         np.ascontiguousarray(vertices), np.ascontiguousarray(triangles), target_count=most, agg=5.0
     )[:2]
-    return keep(points.astype(np.float64), faces.astype(np.int64), ~_folded(faces))
+    return unglued(*keep(points.astype(np.float64), faces.astype(np.int64), ~_folded(faces)))
+
+
+def unglued(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same triangles as a manifold: a vertex for every fan of triangles, and no edge with more than two.
+
+    Where more than two triangles meet at an edge, or two run along it the same way, they are cut apart (Gueziec et
+    al., "Cutting and Stitching: Converting Sets of Polygons to Manifold Surfaces", 2001).
+    """
+    corners = np.arange(triangles.size).reshape(-1, 3)
+    sides = triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    ends = corners[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    backwards = sides[:, 0] > sides[:, 1]
+    edge = np.where(backwards, sides[:, 1], sides[:, 0]) * len(vertices) + sides.max(axis=1)
+    ends[backwards] = ends[backwards][:, ::-1]
+    order = np.lexsort((backwards, edge))
+    start = np.flatnonzero(np.diff(edge[order], prepend=-1))
+    pairs = start[np.diff(start, append=len(edge)) == 2]
+    one, other = order[pairs], order[pairs + 1]
+    sound = backwards[one] != backwards[other]
+    links = np.concatenate([ends[one[sound]], ends[other[sound]]], axis=1)  # a corner of each side at both vertices
+    graph = coo_matrix(
+        (np.ones(2 * len(links)), (links[:, :2].ravel(), links[:, 2:].ravel())), shape=(corners.size, corners.size)
+    )
+    _, fan = connected_components(graph, directed=False)
+    _, first = np.unique(fan, return_index=True)
+    return vertices[triangles.ravel()[first]], fan.reshape(-1, 3).astype(np.int64)
 
 
 def _folded(triangles: np.ndarray) -> np.ndarray:

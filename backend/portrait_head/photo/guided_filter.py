@@ -14,8 +14,8 @@ FLAT = 1e-6  # determinant of the colours' covariance under which a window tells
 def guided_filter(guide: np.ndarray, values: np.ndarray, radius: int, smoothness: float) -> np.ndarray:
     """`values` [H, W] with their edges drawn to those of `guide` [H, W, 3]: [H, W] float32.
 
-    In every window the answer is a linear function of the guide's colour (He, Sun and Tang 2013, equations 19-21); where
-    the window's colours hardly differ, its mean.
+    In every window the answer is a linear function of the guide's colour (He, Sun and Tang 2013, equations 19-21);
+    where the window's colours hardly differ, its mean.
 
     Args:
         radius: half the side of the windows, pixels.

@@ -15,6 +15,9 @@ _LAYERS = 6  # transparent surfaces (lashes, hair) that a ray may pass
 _SKIP = 2e-4  # metres past a transparent surface before the next is looked for
 _KEY = np.array([0.45, 0.55, 0.70])  # camera space: from the upper right, towards the viewer
 _AMBIENT = 0.38
+CLAY = 205  # grey of a mesh without texture
+TURN = 25.0  # degrees by which clay is turned, so that depth shows
+PREVIEW_SIZE = 384
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,23 @@ def render(
     picture += through[:, None] * np.asarray(background, np.float32)
     full = picture.reshape(fine.height, fine.width, 3)
     return linear_to_bytes(cv2.resize(full, (camera.width, camera.height), interpolation=cv2.INTER_AREA))
+
+
+def clay(vertices: np.ndarray, triangles: np.ndarray, camera: PinholeCamera, size: int = PREVIEW_SIZE) -> np.ndarray:
+    """A picture [size, size, 3] uint8 of a bare mesh, turned a little from how `camera` sees it.
+
+    Args:
+        vertices: [V, 3] metres, head space.
+        triangles: [T, 3].
+        camera: the photo's.
+        size: pixels.
+    """
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    yaw, pitch, _ = camera.head_angles()
+    middle, half = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
+    grey = np.full((1, 1, 3), CLAY, np.uint8)
+    surface = Surface(vertices, triangles, np.zeros((len(triangles), 3, 2)), grey)
+    return render((surface,), orbit_camera(TURN - yaw, -pitch, size, middle, half))
 
 
 def _shade(normals: np.ndarray, rays: np.ndarray, key: np.ndarray) -> np.ndarray:

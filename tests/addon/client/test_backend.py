@@ -40,9 +40,10 @@ def test_without_any_the_user_is_told_what_to_type(bare: Path):
     with pytest.raises(ClientError) as failure:
         find_backend()
     assert failure.value.kind == "backend_missing"
-    assert f"-m venv {bare / 'venv'}" in failure.value.hint
-    assert f"install {backend.SOURCES}" in failure.value.hint
-    assert (backend.SOURCES / "pyproject.toml").is_file(), "the hint's command installs from here"
+    script = backend.SOURCES / "backend" / "install.py"
+    assert "Press Install" in failure.value.hint
+    assert str(script) in failure.value.hint
+    assert script.is_file()
 
 
 def test_the_places_come_in_order(bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -99,7 +100,7 @@ def test_what_cannot_be_started_is_named(bare: Path, named: str):
 def test_an_environment_without_the_backend_is_told_how_to_get_it(bare: Path, tmp_path: Path):
     with pytest.raises(ClientError, match="holds no Portrait Head backend") as failure:
         find_backend(str(tmp_path))
-    assert "pip install" in failure.value.hint
+    assert "install.py" in failure.value.hint
 
 
 def test_the_data_folder_does_not_depend_on_blender(monkeypatch: pytest.MonkeyPatch):
@@ -107,3 +108,19 @@ def test_the_data_folder_does_not_depend_on_blender(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("LOCALAPPDATA", "/data")
     assert backend.data_folder().name == "portrait-head"
     assert "blender" not in os.fspath(backend.data_folder()).lower()
+
+
+@pytest.mark.parametrize("chosen", [False, True], ids=["usual folder", "chosen folder"])
+def test_what_the_installer_made_is_found_once_it_is_whole(bare: Path, tmp_path: Path, chosen: bool):
+    installation = tmp_path / "on another disk" if chosen else bare
+    folder = str(installation) if chosen else ""
+    made = program(installation / "venv" / scripts / name)
+    for state in ('{"status": "installing"}', '{"status": "interrupted", "previous": {}}', '{"stat', "[]"):
+        (installation / "state.json").write_text(state)
+        with pytest.raises(ClientError, match="was interrupted") as failure:
+            find_backend(folder=folder)
+        assert failure.value.kind == "install_interrupted"
+        assert "Press Install" in failure.value.hint
+    (installation / "state.json").write_text('{"status": "installed", "version": "0.1.0"}')
+    assert find_backend(folder=folder).command == (str(made), "worker")
+    assert find_backend(str(installation)).command == (str(made), "worker")

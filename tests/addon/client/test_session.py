@@ -13,7 +13,8 @@ from addon.client import session as session_module
 from addon.client.backend import Backend
 from addon.client.errors import ClientError
 from addon.client.events import Event, Finished, ProgressMade, StageStarted, Warned
-from addon.client.session import Session, State, drain
+from addon.client.session import Session, drain
+from addon.client.state import State
 
 REQUEST = {"photos": ["portrait.jpg"]}
 
@@ -92,7 +93,7 @@ def test_a_crash_is_told_with_the_last_words(open_session, tmp_path: Path):
         run(session, tmp_path)
     assert failure.value.kind == "backend_died"
     assert str(session.log) in failure.value.hint
-    assert session.state is State.FAILED
+    assert session.state is State.ERROR
 
 
 def test_after_a_crash_the_next_job_starts_a_new_worker(open_session, tmp_path: Path):
@@ -110,7 +111,7 @@ def test_a_killed_worker_is_explained(open_session, tmp_path: Path):
 
 
 def test_another_protocol_is_refused_with_both_numbers(open_session, tmp_path: Path):
-    with pytest.raises(ClientError, match=r"1\.2\.3.*protocol 0.*speaks 1") as failure:
+    with pytest.raises(ClientError, match=r"version \d.*protocol 0.*speaks 1") as failure:
         run(open_session("old"), tmp_path)
     assert failure.value.kind == "protocol"
 
@@ -138,7 +139,7 @@ def test_a_python_without_the_backend_is_explained(tmp_path: Path):
 def test_cancel_ends_the_job_soon_and_keeps_the_worker(open_session, tmp_path: Path):
     session = open_session("slow")
     steps = session.generate(REQUEST, tmp_path / "job")
-    step_until(steps, lambda: session.state is State.WORKING)
+    step_until(steps, lambda: session.state is State.RUNNING)
     started = time.monotonic()
     session.cancel()
     with pytest.raises(ClientError) as failure:
@@ -152,12 +153,12 @@ def test_a_worker_that_ignores_cancel_is_ended(open_session, tmp_path: Path, mon
     monkeypatch.setattr(session_module, "CANCEL_SECONDS", 0.3)
     session = open_session("deaf")
     steps = session.generate(REQUEST, tmp_path / "job")
-    step_until(steps, lambda: session.state is State.WORKING)
+    step_until(steps, lambda: session.state is State.RUNNING)
     session.cancel()
     with pytest.raises(ClientError) as failure:
         step_until(steps, lambda: False)
     assert failure.value.kind == "cancelled"
-    assert session.state is State.FAILED
+    assert session.state is State.STOPPED
 
 
 def test_cancel_while_the_backend_starts(open_session, tmp_path: Path):
@@ -193,9 +194,53 @@ def test_one_head_at_a_time(open_session, tmp_path: Path):
 def test_a_dropped_job_leaves_no_worker_behind(open_session, tmp_path: Path):
     session = open_session("slow")
     steps = session.generate(REQUEST, tmp_path / "job")
-    step_until(steps, lambda: session.state is State.WORKING)
+    step_until(steps, lambda: session.state is State.RUNNING)
     process = session._process
     steps.close()
     assert process is not None
     assert process.exit_status is not None
     assert session.state is State.STOPPED
+
+
+def test_a_backend_of_another_release_is_named_once(open_session, tmp_path: Path):
+    session = open_session("other")
+    _, events = run(session, tmp_path / "one")
+    warnings = [event.message for event in events if isinstance(event, Warned)]
+    assert "version 0.0.9" in warnings[0]
+    assert "same release" in warnings[0]
+    _, events = run(session, tmp_path / "two")
+    assert len([event for event in events if isinstance(event, Warned)]) == len(warnings) - 1
+
+
+def test_a_worker_that_ends_while_nobody_needs_it_is_noticed_and_started_anew(open_session, tmp_path: Path):
+    session = open_session("well")
+    run(session, tmp_path / "one")
+    assert session.state is State.READY
+    assert session._process is not None
+    session._process.kill()
+    assert session.state is State.STOPPED
+    run(session, tmp_path / "two")
+    assert session.state is State.READY
+
+
+def test_the_states_of_one_job_in_order(open_session, tmp_path: Path):
+    session = open_session("slow")
+    seen = [session.state]
+    steps = session.generate(REQUEST, tmp_path / "job")
+
+    def look(until: State) -> bool:
+        if session.state is not seen[-1]:
+            seen.append(session.state)
+        return session.state is until
+
+    step_until(steps, lambda: look(State.RUNNING))
+    session.cancel()
+    assert session.cancelling
+    with pytest.raises(ClientError):
+        step_until(steps, lambda: False)
+    look(State.READY)
+    assert seen in (
+        [State.STOPPED, State.STARTING, State.READY, State.RUNNING, State.READY],
+        [State.STOPPED, State.STARTING, State.RUNNING, State.READY],  # ready is passed within one step
+    )
+    assert not session.cancelling

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from portrait_head.evaluation.surface_distance import (
-    Similarity,
     Surface,
     align_surface,
-    closest_on_triangles,
-    fit_similarity,
 )
+from portrait_head.geometry.nearest import closest_on_triangles
+from portrait_head.geometry.similarity import Similarity, fit_similarity
 from scipy.spatial.transform import Rotation
 
 

@@ -125,6 +125,5 @@ def draw(style: str, yaw: float = 0.0) -> Drawing:
         posed=model.vertices,
         nme_before=0.0,
         nme_after=0.0,
-        light=np.zeros((9, 3), np.float32),
     )
     return Drawing(portrait, fit, mesh, hits.hit)

@@ -10,17 +10,16 @@ from portrait_head.geometry import surface
 from portrait_head.geometry.hair_settings import HairSettings
 from portrait_head.head_model import load_head_model
 from portrait_head.rendering.raycast import RayCaster, visibility
-from portrait_head.stages.sculpt import Sculpt
 
 from tests.backend.geometry.drawn_hair import draw
-from tests.backend.stages.sculpting import sculpt
+from tests.backend.stages.sculpting import Laid, lay_hair
 
 STYLES = ("bob", "long", "bun", "crop", "receding")
 
 
 @cache
-def sculpted(style: str, yaw: float = 0.0) -> Sculpt:
-    return sculpt(draw(style, yaw))
+def sculpted(style: str, yaw: float = 0.0) -> Laid:
+    return lay_hair(draw(style, yaw))
 
 
 def seen_hair(style: str, yaw: float = 0.0) -> np.ndarray:
@@ -31,7 +30,7 @@ def seen_hair(style: str, yaw: float = 0.0) -> np.ndarray:
     return hair.hit & (hair.distance < head.distance)
 
 
-def height_over_skin(result: Sculpt) -> np.ndarray:
+def height_over_skin(result: Laid) -> np.ndarray:
     """Signed metres [N] along the ray from the head's middle: positive outside the skin."""
     model = load_head_model()
     middle = np.array([0.0, 0.06, 0.0])
@@ -150,7 +149,7 @@ def test_a_stain_over_a_crop_never_becomes_a_topknot() -> None:
     stained = drawing.portrait.hair.copy()
     top = int(np.nonzero(stained.any(axis=1))[0][0])
     stained[max(top - 50, 0) : top + 10, 240:275] = 1.0
-    vertices = sculpt(drawing, hair=stained).hair_vertices
+    vertices = lay_hair(drawing, hair=stained).hair_vertices
     assert vertices[:, 1].max() < load_head_model().vertices[:, 1].max() + HairSettings().cropped[1] + 0.001
 
 
@@ -158,4 +157,4 @@ def test_hair_of_another_head_is_left_out() -> None:
     drawing = draw("crop")
     with_other = drawing.portrait.hair.copy()
     with_other[60:200, 10:80] = 1.0
-    assert np.array_equal(sculpt(drawing, hair=with_other).hair_vertices, sculpted("crop").hair_vertices)
+    assert np.array_equal(lay_hair(drawing, hair=with_other).hair_vertices, sculpted("crop").hair_vertices)

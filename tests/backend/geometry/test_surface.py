@@ -72,3 +72,23 @@ def test_decimation_leaves_no_two_triangles_on_the_same_corners():
     corners = np.sort(few, axis=1)
     assert len(np.unique(corners, axis=0)) == len(corners)
     assert (np.diff(corners, axis=1) > 0).all()
+    edges = np.sort(few[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    assert np.unique(edges, axis=0, return_counts=True)[1].max() <= 2
+
+
+def test_what_is_glued_at_a_vertex_or_an_edge_comes_apart():
+    # Two tetrahedra that share an edge, a third that touches them at a vertex.
+    one = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
+    glued = np.concatenate([one, np.array([0, 1, 4, 5])[one], np.array([5, 6, 7, 8])[one]])
+    places = np.random.default_rng(0).normal(size=(9, 3))
+    vertices, triangles = surface.unglued(places, glued)
+    np.testing.assert_array_equal(vertices[triangles], places[glued])
+    assert len(vertices) == 12
+    assert open_edges(triangles) == 0
+
+
+def test_a_manifold_is_left_as_it_is():
+    vertices, triangles = ball()
+    same_vertices, same = surface.unglued(vertices, triangles)
+    assert len(same_vertices) == len(vertices)
+    np.testing.assert_array_equal(same_vertices[same], vertices[triangles])

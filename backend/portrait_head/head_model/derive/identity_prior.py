@@ -20,8 +20,8 @@ import numpy as np
 from scipy.sparse import coo_matrix, diags
 from scipy.spatial import ConvexHull, KDTree
 
+from portrait_head.geometry.nearest import SurfaceIndex
 from portrait_head.head_model import HeadModel, load_head_model, load_landmark_table
-from portrait_head.head_model.derive.nearest import closest_points
 from portrait_head.head_model.derive.painting import vertex_normals
 from portrait_head.head_model.model import DATA
 
@@ -143,22 +143,20 @@ class Registration:
         distance = np.zeros(len(points))
         for step in range(steps + 1):
             surface = self._template + self._directions @ coefficients.astype(np.float32)
-            corners = surface[self._triangles]
             local = (points - place[1]) @ np.linalg.inv(place[0]).T
-            triangle, weights = closest_points(local, corners)
-            rows = self._triangles[triangle]
-            foot = (weights[..., None] * surface[rows]).sum(axis=1)
-            distance = np.linalg.norm(local - foot, axis=1) / MILLIMETRE
+            foot = SurfaceIndex(surface, self._triangles).nearest(local)
+            rows, weights = self._triangles[foot.triangle], foot.weights
+            distance = foot.distance / MILLIMETRE
             if step == steps:
                 break
             trust = self._importance / (1 + (distance / config.outlier) ** 2)
             own_marks = self._marks + self._mark_directions @ coefficients
             together = np.concatenate([trust, np.full(len(marks), config.landmark / len(marks))])
-            place = similarity(np.concatenate([foot, own_marks]), np.concatenate([points, marks]), together)
+            place = similarity(np.concatenate([foot.points, own_marks]), np.concatenate([points, marks]), together)
             inverse = np.linalg.inv(place[0]).T
             stiffness = self._stiffness * (1 if start is not None else max(1.0, 100 * 0.6**step))
             coefficients = self._solve(
-                coefficients, centre, rows, weights, foot, (points - place[1]) @ inverse, trust,
+                coefficients, centre, rows, weights, foot.points, (points - place[1]) @ inverse, trust,
                 own_marks, (marks - place[1]) @ inverse, stiffness, vertex_normals(surface, self._triangles),
             )  # fmt: skip
         return Fitted(coefficients, place, distance)

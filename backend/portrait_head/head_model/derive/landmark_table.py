@@ -20,10 +20,10 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import KDTree
 
+from portrait_head.geometry.nearest import SurfaceIndex
 from portrait_head.head_model import HeadModel, load_head_model, load_identity_prior
 from portrait_head.head_model.arkit import ARKIT_NAMES
 from portrait_head.head_model.derive import painting
-from portrait_head.head_model.derive.nearest import closest_points
 from portrait_head.head_model.model import DATA, LandmarkTable
 from portrait_head.photo import mediapipe_models
 from portrait_head.rendering.camera import PinholeCamera
@@ -217,8 +217,8 @@ def _table(paint: painting.Paint, allowed: _Allowed, points: np.ndarray) -> Land
     for number, mask in enumerate(allowed.masks):
         members = np.flatnonzero(allowed.group == number)
         corners = paint.triangles[mask]
-        place, barycentric = closest_points(mean[members], paint.anchors[corners])
-        vertices[members], weights[members] = corners[place], barycentric
+        foot = SurfaceIndex(paint.anchors, corners).nearest(mean[members])
+        vertices[members], weights[members] = corners[foot.triangle], foot.weights
     distance = np.linalg.norm(mean[EYE_CORNERS[0]] - mean[EYE_CORNERS[1]])
     return LandmarkTable(vertices, weights, (spread / distance).astype(np.float32))
 

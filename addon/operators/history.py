@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# pyright: reportInvalidTypeForm=false
+"""Heads that were made before: add one again, vary it, give it other textures, look at its files."""
+
+from __future__ import annotations
+
+import json
+
+import bpy
+
+from ..job_records import JobRecord
+from ..scene.asset import AssetError
+from ..scene.heads import active_head
+from ..scene.importer import MARK, import_head
+from ..ui.view import show
+from . import jobs
+
+
+class _OnRecord:
+    """What the operators on an earlier job have in common"""
+
+    job: bpy.props.StringProperty(name="Job", description="Name of the job folder", options={"SKIP_SAVE", "HIDDEN"})
+
+    def record(self) -> JobRecord | None:
+        """The record of the job; reports where there is none."""
+        found = next((each for each in jobs.records() if each.folder.name == self.job), None)
+        if found is None:
+            jobs.look_again()
+            self.report({"ERROR"}, "This job is no longer there.")  # type: ignore[attr-defined]  # an operator's
+        return found
+
+
+class PORTRAITHEAD_OT_reimport(_OnRecord, bpy.types.Operator):
+    """Add this head to the scene once more"""
+
+    bl_idname = "portrait_head.reimport"
+    bl_label = "Import Again"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        record = self.record()
+        if record is None:
+            return {"CANCELLED"}
+        try:
+            head = import_head(record.asset)
+        except AssetError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        show(context, head.head)
+        return {"FINISHED"}
+
+
+class PORTRAITHEAD_OT_variation(_OnRecord, bpy.types.Operator):
+    """Make a new head of the same photo with another seed: what the photo leaves open comes out differently"""
+
+    bl_idname = "portrait_head.variation"
+    bl_label = "Make a Variation"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        record = self.record()
+        if record is None:
+            return {"CANCELLED"}
+        _take_over(context.scene.portrait_head, record)
+        context.scene.portrait_head.seed = record.seed + 1
+        return _generate(self, context, "HEAD")
+
+
+class PORTRAITHEAD_OT_retexture(_OnRecord, bpy.types.Operator):
+    """Paint the active head anew from this photo, with the texture settings of the panel; its shape and pose stay"""
+
+    bl_idname = "portrait_head.retexture"
+    bl_label = "New Textures"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if active_head(context) is None:
+            cls.poll_message_set("Select the head that is to get the new textures")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        record, head = self.record(), active_head(context)
+        if record is None or head is None:
+            return {"CANCELLED"}
+        made_of = json.loads(head.collection.get(MARK, "{}")).get("photo", "")
+        if made_of != record.photo.name:
+            self.report({"ERROR"}, f"This head was made of “{made_of}”, not of “{record.photo.name}”.")
+            return {"CANCELLED"}
+        _take_over(context.scene.portrait_head, record)
+        return _generate(self, context, "TEXTURES")
+
+
+class PORTRAITHEAD_OT_open_job(_OnRecord, bpy.types.Operator):
+    """Open the folder with the files of this head"""
+
+    bl_idname = "portrait_head.open_job"
+    bl_label = "Open Folder"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        record = self.record()
+        return {"CANCELLED"} if record is None else bpy.ops.wm.path_open(filepath=str(record.folder))
+
+
+def _take_over(settings: bpy.types.PropertyGroup, record: JobRecord) -> None:
+    """Puts what shaped the earlier head into the panel; how its skin is painted stays as the artist has it there."""
+    settings.photo = str(record.photo)
+    for name in ("preset", "seed", "face", "hair", "tier", "prompt"):
+        setattr(settings, name, getattr(record, name))
+
+
+def _generate(operator: bpy.types.Operator, context: bpy.types.Context, purpose: str) -> set[str]:
+    if reason := jobs.why_not(context):
+        operator.report({"ERROR"}, f"{reason}.")
+        return {"CANCELLED"}
+    how = "EXEC_DEFAULT" if bpy.app.background or context.window is None else "INVOKE_DEFAULT"
+    done = bpy.ops.portrait_head.generate(how, purpose=purpose)
+    return {"CANCELLED"} if "CANCELLED" in done else {"FINISHED"}
+
+
+CLASSES = (
+    PORTRAITHEAD_OT_reimport,
+    PORTRAITHEAD_OT_variation,
+    PORTRAITHEAD_OT_retexture,
+    PORTRAITHEAD_OT_open_job,
+)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gives a head in the scene the textures of a newer asset of the same face; its pose, keys and changes stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from . import asset, created
+from .importer import ImportedHead
+from .materials import load_texture
+
+
+def replace_textures(head: ImportedHead, asset_folder: Path) -> list[str]:
+    """Puts the pictures of the asset in `asset_folder` into the head's materials; returns which were replaced.
+
+    A material that the artist has replaced, or whose texture node is gone, is left alone. After an error everything is
+    as it was.
+
+    Raises:
+        AssetError: the folder is no whole head asset.
+    """
+    described = asset.read_asset(asset_folder)
+    slots = [slot for mesh in (head.head, head.hair) if mesh for slot in mesh.material_slots]
+    with created.undone_on_error():
+        pairs = []
+        for description in described.materials:
+            material = next(
+                (slot.material for slot in slots if slot.material and _is(slot.material, description)), None
+            )
+            if material is not None and material.node_tree is not None:
+                nodes = [node for node in material.node_tree.nodes if node.type == "TEX_IMAGE" and node.image]
+                if nodes:
+                    pairs.append((description.name, nodes[0], load_texture(description, nodes[0].image.name)))
+    for _, node, image in pairs:
+        old, name = node.image, node.image.name
+        node.image = image
+        if old.users == 0:
+            bpy.data.images.remove(old)
+        image.name = name
+    return [name for name, _, _ in pairs]
+
+
+def _is(material: bpy.types.Material, description: asset.Material) -> bool:
+    """Materials are named after their owner and what they are; Blender may have added a number, as in skin.001."""
+    last = material.name.split(" ")[-1]
+    return last.partition(".")[0] == description.name

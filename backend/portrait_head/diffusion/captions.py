@@ -1,0 +1,83 @@
+"""The words that the prior is given: what the subject looks like, from where, and as which kind of picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from portrait_head.diffusion.guidance_images import RenderKind
+from portrait_head.diffusion.packs import libraries, quiet, readable
+from portrait_head.diffusion.views import ViewWord
+
+# Says nothing that could be wrong about anyone: identity comes from the adapter, layout from the landmarks.
+NEUTRAL_CAPTION = "a photo of the head of a person, neutral expression"
+# What the text-to-normal and text-to-depth models call their pictures; ID-Sculpt's prompts end in these words.
+_ENDINGS: dict[RenderKind, str] = {"normal": "black background, normal map", "depth": "black background, depth map"}
+NEGATIVE_PROMPT = "two heads, several faces, deformed, hat, glasses, blurry, low quality, noise"
+
+
+@dataclass(frozen=True)
+class PromptTexts:
+    """One text for each view, one without view words, and the negative one."""
+
+    front: str
+    side: str
+    back: str
+    overhead: str
+    plain: str
+    negative: str
+
+
+@dataclass(frozen=True)
+class PromptEmbeddings:
+    """The texts as the text encoder sees them, each [tokens, channels]."""
+
+    front: Tensor
+    side: Tensor
+    back: Tensor
+    overhead: Tensor
+    plain: Tensor
+    negative: Tensor
+
+    def of_view(self, word: ViewWord) -> Tensor:
+        """The positive embedding of a view."""
+        return getattr(self, word)
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> PromptEmbeddings:
+        """The same on a device."""
+        return PromptEmbeddings(*(getattr(self, field.name).to(device, dtype) for field in fields(self)))
+
+
+def prompt_texts(caption: str, kind: RenderKind, negative: str = NEGATIVE_PROMPT) -> PromptTexts:
+    """The texts for a caption (the neutral one if it is blank) and a kind of picture."""
+    caption = caption.strip().rstrip(".,") or NEUTRAL_CAPTION
+    views = (f"{caption}, {word} view, {_ENDINGS[kind]}" for word in ("front", "side", "back", "overhead"))
+    return PromptTexts(*views, plain=f"{caption}, {_ENDINGS[kind]}", negative=negative)
+
+
+def describe_photo(photo: np.ndarray, folder: Path, device: torch.device, max_words: int = 30) -> str:
+    """What a BLIP or BLIP-2 model says about a photo.
+
+    Args:
+        photo: [H, W, 3] uint8 sRGB.
+        folder: the model pack, in the layout of `transformers`.
+        device: where to run it.
+        max_words: new tokens at most.
+
+    Raises:
+        PortraitHeadError: the pack cannot be read (`pack_broken`).
+    """
+    _, transformers = libraries()
+    with readable(folder), quiet():
+        processor = transformers.AutoProcessor.from_pretrained(folder, local_files_only=True)
+        model = transformers.AutoModelForImageTextToText.from_pretrained(folder, local_files_only=True)
+    model.to(device).eval()
+    inputs = processor(images=Image.fromarray(photo), return_tensors="pt").to(device)
+    with torch.no_grad():
+        tokens = model.generate(**inputs, max_new_tokens=max_words, do_sample=False)
+    return str(processor.batch_decode(tokens, skip_special_tokens=True)[0]).strip()

@@ -1,0 +1,151 @@
+"""The sculpted surface against known shapes: from the photo alone, and from the photo's true normals and depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from portrait_head.evaluation import hard_pairs
+from portrait_head.evaluation.hard_pairs import Person, Shot, TrueView
+from portrait_head.evaluation.ict import ANCHORS, ANCHORS_MEDIAPIPE, NARROW_FACE, SKIN, KnownHeads
+from portrait_head.evaluation.surface_distance import Surface, align_surface
+from portrait_head.geometry.nearest import SurfaceIndex
+from portrait_head.geometry.similarity import Similarity, fit_similarity
+from portrait_head.geometry.surface import vertex_normals
+from portrait_head.head_model import load_head_model, load_landmark_table
+from portrait_head.progress import Progress
+from portrait_head.rendering.raycast import RayCaster, visibility
+from portrait_head.request import HeadRequest
+from portrait_head.stages import fit, guide, portrait, sculpt
+from portrait_head.stages.fit import Fit
+from portrait_head.stages.portrait import Portrait
+
+METHODS = ("fit", "sculpt", "sculpt_true_maps")
+MILLIMETRES = 1000.0
+FACING = 0.004  # metres that a normal turned by 60 degrees counts for when the face is looked for on the sculpt
+UNDER_CHIN = 0.012  # metres under the chin's tip from which on there are clothes
+
+
+@dataclass(frozen=True)
+class SculptErrors:
+    """How far one method's head is from the true one.
+
+    Attributes:
+        at_rest: mean over the visible face, mm, both heads at rest.
+        in_photo: the same, both with the photo's expression, which no method has to guess.
+        regions: mean over each region of the face and over ears, jaw line and upper forehead, at rest, mm.
+        silhouette_iou: of the head above the chin in the photo's view, against its true silhouette.
+        face: [F, 3] float32 the face's vertices at rest, in the topology of the head model.
+    """
+
+    at_rest: float
+    in_photo: float
+    regions: dict[str, float]
+    silhouette_iou: float
+    face: np.ndarray
+
+
+def measure_sculpts(heads: KnownHeads, person: Person, shot: Shot, photo: Path) -> dict[str, SculptErrors]:
+    """Errors by method of `METHODS` for the picture `photo` of `shot`.
+
+    Raises:
+        PortraitHeadError: the photo gives no head.
+    """
+    request = HeadRequest(photos=(str(photo),))
+    seen = portrait.run(request, Progress())
+    fitted = fit.run(request, seen, Progress())
+    guided = guide.run(request, seen, fitted, Progress())
+    truth = hard_pairs.true_view(heads, person, shot)
+    normals, depth = _in_window(truth, seen)
+    model = load_head_model()
+    skin = model.part("skin").faces
+    outer = model.triangles()[2 * skin[0] : 2 * skin[1]]
+    told = replace(guided, reference_normals=normals, reference_depth=depth)
+    surfaces = {"fit": (fitted.neutral, fitted.posed, outer)}
+    for name, references in (("sculpt", guided), ("sculpt_true_maps", told)):
+        result = sculpt.run(request, seen, fitted, references, Progress())
+        surfaces[name] = (result.vertices, result.posed, result.triangles)
+    rest = person.vertices[SKIN]
+    posed = (person.vertices + heads.expression(shot.expression))[SKIN]
+    found = {}
+    for name, (vertices, moved, triangles) in surfaces.items():
+        at_rest, regions = _errors(heads, rest, vertices, triangles, fitted.neutral)
+        in_photo, _ = _errors(heads, posed, moved, triangles, fitted.posed)
+        overlap = _silhouette_iou(moved, triangles, np.isfinite(depth), fitted)
+        face = _face_of(vertices, triangles, fitted.neutral, outer)
+        found[name] = SculptErrors(at_rest, in_photo, regions, overlap, face)
+    return found
+
+
+def _in_window(truth: TrueView, seen: Portrait) -> tuple[np.ndarray, np.ndarray]:
+    """The true normals [S, S, 3] and depth [S, S] in the portrait's pixels."""
+    left, top, scale = seen.window
+    centres = (np.arange(len(seen.image)) + 0.5) * scale - 0.5
+    columns, rows = np.meshgrid(centres + left, centres + top)
+    places = (columns.astype(np.float32), rows.astype(np.float32))
+    known = np.isfinite(truth.depth)
+    share = cv2.remap(known.astype(np.float32), *places, cv2.INTER_LINEAR, borderValue=(0.0,))
+    depth = cv2.remap(np.where(known, truth.depth, 0.0), *places, cv2.INTER_LINEAR, borderValue=(0.0,))
+    normals = cv2.remap(truth.normals, *places, cv2.INTER_LINEAR, borderValue=(0.0,) * 3)
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    whole = share > 0.999
+    normals = np.where(whole[..., None], normals / np.maximum(length, 1e-6), 0.0)
+    return normals.astype(np.float32), np.where(whole, depth, np.inf).astype(np.float32)
+
+
+def _errors(
+    heads: KnownHeads, truth: np.ndarray, vertices: np.ndarray, triangles: np.ndarray, fitted: np.ndarray
+) -> tuple[float, dict[str, float]]:
+    """Mean distance over the face, and over each region, mm; `fitted` tells where the surface's landmarks are."""
+    surface = Surface(vertices, triangles)
+    anchors = load_landmark_table().positions(fitted)[list(ANCHORS_MEDIAPIPE)].astype(np.float64)
+    laid, distance = align_surface(truth[heads.face], surface, fit_similarity(anchors, truth[list(ANCHORS)]))
+    at = np.full(len(truth), np.nan)
+    at[heads.face] = distance
+    extra = outline_regions(heads)
+    beyond = np.unique(np.concatenate(list(extra.values())))
+    _, apart, _ = surface.closest(_back(laid, truth[beyond]))
+    at[beyond] = apart * laid.scale
+    regions = {name: float(np.nanmean(at[rows])) * MILLIMETRES for name, rows in {**heads.regions, **extra}.items()}
+    return float(np.mean(distance)) * MILLIMETRES, regions
+
+
+def outline_regions(heads: KnownHeads) -> dict[str, np.ndarray]:
+    """Skin vertices that a photo shows by their outline: ears, jaw line, and the forehead under the hairline."""
+    x, y, z = heads.neutral[SKIN].T
+    beside = np.arange(len(x)) >= NARROW_FACE
+    lips = heads.regions["mouth"]
+    mouth, forehead = y[lips].mean(), heads.regions["forehead"]
+    jaw = heads.regions["jaw"]
+    return {
+        "ears": np.flatnonzero(beside & (np.abs(x) > 0.071) & (y > -0.03) & (y < 0.055) & (z < 0.035)),
+        "jaw_line": jaw[(np.abs(x[jaw]) > 0.025) & (y[jaw] < mouth)],
+        "upper_forehead": forehead[y[forehead] > np.percentile(y[forehead], 60)],
+    }
+
+
+def _back(laid: Similarity, points: np.ndarray) -> np.ndarray:
+    """Points [N, 3] of the truth in the surface's own space."""
+    return (points - laid.translation) @ laid.rotation / laid.scale
+
+
+def _silhouette_iou(vertices: np.ndarray, triangles: np.ndarray, true: np.ndarray, fitted: Fit) -> float:
+    """Of what the photo's camera sees above the chin, against the true silhouette [S, S]."""
+    camera = fitted.camera
+    chin = load_landmark_table().positions(fitted.posed)[ANCHORS_MEDIAPIPE[-1]] - [0.0, UNDER_CHIN, 0.0]
+    column, row = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
+    up = camera.project(chin + [0.0, 0.05, 0.0]) - camera.project(chin)
+    above = (np.stack([column, row], axis=-1) - camera.project(chin)) @ up > 0
+    drawn = visibility(RayCaster(vertices, triangles), camera).hit & above
+    true = true & above
+    return float((drawn & true).sum() / max((drawn | true).sum(), 1))
+
+
+def _face_of(vertices: np.ndarray, triangles: np.ndarray, fitted: np.ndarray, outer: np.ndarray) -> np.ndarray:
+    """The face of the fitted head [V, 3], each vertex moved to the surface's nearest point that faces as it does."""
+    face = load_head_model().regions["face"]
+    normals = vertex_normals(fitted.astype(np.float64), outer)[face]
+    return SurfaceIndex(vertices, triangles).nearest_facing(fitted[face], normals, FACING).points.astype(np.float32)

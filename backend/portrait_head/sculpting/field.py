@@ -1,0 +1,89 @@
+"""What is optimised: a grid bent by displacements on lattices of falling spacing, and signed distances in it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+from portrait_head.geometry.active_band import ActiveBand
+from portrait_head.geometry.tet_grid import TetGrid
+from portrait_head.sculpting.adam import BandParameter
+from portrait_head.sculpting.config import FieldConfig
+
+
+class SurfaceField:
+    """Signed distances and deformations of a grid's vertices, evaluated in a band around the surface.
+
+    Displacements on coarse lattices bend the grid, and with it the surface, smoothly over several centimetres, so that
+    what an outline tells reaches the surface on both sides of it. They carry thin things such as ears along, where
+    offsets of the signed distance would thicken them. What is left goes to the vertices themselves, as in DMTet.
+
+    Args:
+        grid: of tetrahedra.
+        first: [N] metres, positive inside, what to begin with.
+        reach: metres by which a signed distance may change.
+        config: spacings and steps.
+    """
+
+    def __init__(self, grid: TetGrid, first: Tensor, reach: float, config: FieldConfig) -> None:
+        self._grid, self._first, self._reach, self._config = grid, first, reach, config
+        self._freedom = grid.wall_freedom()
+        self._low, high = grid.bounds.float().to(grid.device)
+        self._lattices: list[BandParameter] = []
+        self._spans: list[Tensor] = []
+        for spacing in config.spacings:
+            counts = ((high - self._low) / spacing).ceil().long() + 1
+            self._spans.append(spacing * (counts - 1))
+            # `grid_sample` wants depth, height, width for z, y, x.
+            lattice = BandParameter((1, 3, *counts.flip(0).tolist()), grid.device)
+            lattice.activate(torch.zeros(1, dtype=torch.int64, device=grid.device))
+            self._lattices.append(lattice)
+        self._offsets = BandParameter((grid.vertex_count,), grid.device)
+        self._shifts = BandParameter((grid.vertex_count, 3), grid.device)
+        self.lay_band()
+
+    def lay_band(self) -> None:
+        """Find the tetrahedra that the surface crosses now or may cross next, and look at them alone."""
+        self._offsets.store()
+        self._shifts.store()
+        self.band = ActiveBand.around(self._grid, self._everywhere(), self._config.band_hops)
+        vertices = self.band.vertices
+        self._offsets.activate(vertices)
+        self._shifts.activate(vertices)
+        self._places = self._in_lattices(self.band.tetrahedra.vertices)
+        self._part_first = self._first.index_select(0, vertices)
+        self._part_freedom = self._freedom.index_select(0, vertices) * (
+            self._config.deformation_reach * self._grid.cell
+        )
+
+    def evaluate(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """For the band's M vertices, metres.
+
+        Returns:
+            signed distance [M]; how the vertices are moved [M, 3]; the part of that which the lattices move [M, 3];
+            the part which the vertices themselves move [M, 3]; how the signed distance departs from the first [M].
+        """
+        departure = self._offsets.active.clamp(-self._reach, self._reach)
+        bend = torch.zeros_like(self._part_freedom)
+        for lattice, places in zip(self._lattices, self._places, strict=True):
+            bend = bend + grid_sample(lattice.active, places, align_corners=True)[0, :, 0, 0].T
+        shift = torch.tanh(self._shifts.active) * self._part_freedom
+        return self._part_first + departure, bend + shift, bend, shift, departure
+
+    def step(self, scale: float, bending: bool = True) -> None:
+        """One step of Adam, `scale` times as long as configured, and no gradients after it; lattices rest if told."""
+        config = self._config
+        for lattice, rate in zip(self._lattices, config.lattice_step, strict=True):
+            lattice.step(rate * scale * bending, config.betas, config.floor)
+        self._offsets.step(config.vertex_step * scale, config.betas, config.floor)
+        self._shifts.step(config.deformation_step * scale, config.betas, config.floor)
+
+    def _in_lattices(self, points: Tensor) -> list[Tensor]:
+        """For every lattice [1, 1, 1, M, 3] where points [M, 3] lie between its first and last node, -1 to 1."""
+        return [((points - self._low) / span * 2 - 1)[None, None, None] for span in self._spans]
+
+    @torch.no_grad()
+    def _everywhere(self) -> Tensor:
+        """[N] metres, the signed distance of every vertex of the grid."""
+        return self._first + self._offsets.whole.clamp(-self._reach, self._reach)

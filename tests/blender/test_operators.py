@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every operator, called as a script calls it, in every Blender that is there; and what it leaves in the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("bpy", reason="needs the bpy wheel")
+
+from extension import REPOSITORY
+from test_live_link import nod, write_recording
+
+SCENE = f"""
+    sys.path.insert(0, {str(REPOSITORY / "tests" / "blender")!r})
+    from scene_state import describe, make_busy_scene
+    addon_utils.enable(NAME, default_set=True)
+    op, heads = bpy.ops.portrait_head, sys.modules[NAME + ".addon.scene.heads"]
+    def refused(operator, **settings):
+        try:
+            assert operator(**settings) == {{"CANCELLED"}}
+        except RuntimeError as error:
+            return str(error)
+        raise AssertionError("it should have been refused")
+    def texture(material):
+        nodes = bpy.data.materials[material].node_tree.nodes
+        return next(node.image for node in nodes if node.type == "TEX_IMAGE")
+    def weights():
+        return {{key.name: round(key.value, 4) for key in head().head.data.shape_keys.key_blocks if key.value}}
+    def head():
+        return heads.active_head(bpy.context)
+"""
+
+
+def test_every_operator_does_what_it_says(bpy_in, tmp_path: Path, peer: str, asset_folder: Path) -> None:
+    (tmp_path / "sample.png").write_bytes((asset_folder / "photo.png").read_bytes())
+    write_recording(tmp_path / "take.csv", nod, 1.0)
+    called = bpy_in(
+        SCENE
+        + f"""
+    import json, pathlib
+    folder, asset = pathlib.Path({str(tmp_path)!r}), {str(asset_folder)!r}
+    names = set()
+    class Noted:
+        def __getattr__(self, name):
+            names.add(name)
+            return getattr(bpy.ops.portrait_head, name)
+    op = Noted()
+    jobs = sys.modules[NAME + ".addon.operators.jobs"]
+    bpy.context.preferences.addons[NAME].preferences.backend = {peer!r}
+    assert "Select a head" in refused(op.face_reset)
+    assert "poll" in refused(op.retexture, job="none"), "nothing to paint"
+
+    assert "no photo" in refused(op.take_photo, filepath="notes.txt")
+    assert op.take_photo(filepath=str(folder / "sample.png")) == {{"FINISHED"}}
+    handler = bpy.types.PORTRAITHEAD_FH_photo  # what makes dropping a photo work
+    assert handler.bl_import_operator == "portrait_head.take_photo" and ".jpg" in handler.bl_file_extensions
+    assert op.choose_face(face=2) == {{"FINISHED"}}
+    assert bpy.context.scene.portrait_head.face == 2
+    assert op.generate() == {{"FINISHED"}}
+    assert head().collection.name == "Sample"
+    assert not op.cancel.poll()
+    (record,) = jobs.records()
+    assert record.photo.name == "sample.png" and record.finished
+
+    # Another head of the same job, then new textures for it alone.
+    assert op.reimport(job=record.folder.name) == {{"FINISHED"}}
+    assert len(heads.heads(bpy.context.scene)) == 2
+    bpy.context.view_layer.objects.active = bpy.data.objects["Sample.001"]
+    jaw = head().head.data.shape_keys.key_blocks["jawOpen"]
+    jaw.value = 0.25
+    image = texture("Sample.001 skin")
+    image.scale(4, 4)
+    assert image.size[0] == 4
+    before = len(bpy.data.images), len(bpy.data.objects)
+    assert op.retexture(job=record.folder.name) == {{"FINISHED"}}
+    image = texture("Sample.001 skin")
+    assert tuple(image.size) == (128, 128) and image.name == "Sample.001 skin", (tuple(image.size), image.name)
+    assert (len(bpy.data.images), len(bpy.data.objects)) == before and jaw.value == 0.25
+    assert op.variation(job=record.folder.name) == {{"FINISHED"}}
+    assert bpy.context.scene.portrait_head.face == 2, "the face of that job"
+    assert bpy.context.scene.portrait_head.seed == 1 and len(heads.heads(bpy.context.scene)) == 3
+    assert "no longer there" in refused(op.reimport, job="gone")
+    assert op.open_job.poll() and op.open_log.poll() and not op.open_install_log.poll()  # they open another program
+
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    addon_utils.enable(NAME, default_set=True)
+    assert op.import_head(directory=asset) == {{"FINISHED"}}
+    assert op.face_preset(preset="happy", strength=0.5) == {{"FINISHED"}}
+    assert weights()["mouthSmileLeft"] == 0.425
+    head().head.data.shape_keys.key_blocks["mouthSmileRight"].value = 0.0
+    assert op.face_mirror(way="LEFT_TO_RIGHT") == {{"FINISHED"}}
+    assert weights()["mouthSmileRight"] == 0.425
+    bpy.context.scene.frame_set(7)
+    assert op.face_key(scope="ALL") == {{"FINISHED"}}
+    assert op.keep_pose_asset(name="Grin") == {{"FINISHED"}}
+    assert op.face_reset(region="mouth") == {{"FINISHED"}}
+    assert "mouthSmileLeft" not in weights() and weights()["cheekSquintLeft"]
+    assert op.apply_pose_asset(action="Grin") == {{"FINISHED"}}
+    assert weights()["mouthSmileLeft"] == 0.425
+    assert op.make_pose_assets() == {{"FINISHED"}}
+    assert bpy.data.actions["Angry"].asset_data
+    assert op.apply_pose_asset(action="Angry") == {{"FINISHED"}}
+    assert "browDownLeft" in weights() and "mouthSmileLeft" not in weights()
+    assert "holds no expression" in refused(op.apply_pose_asset, action="Sample Rig")
+    assert op.face_reset() == {{"FINISHED"}} and not weights()
+    bpy.context.scene.tool_settings.use_keyframe_insert_auto = True
+    bpy.context.scene.frame_set(20)
+    op.face_preset(preset="aa")
+    bpy.context.scene.frame_set(7)
+    bpy.context.scene.frame_set(20)
+    assert weights()["jawOpen"] == 0.6, "keyed by itself, as a dragged slider is"
+    bpy.context.scene.render.fps = 30
+    assert op.import_live_link(filepath=str(folder / "take.csv"), start=11, set_range=True) == {{"FINISHED"}}
+    assert (bpy.context.scene.frame_start, bpy.context.scene.frame_end) == (11, 41)
+    assert "no recording" in refused(op.import_live_link, filepath=asset + "/asset.json")
+
+    settings = bpy.context.scene.portrait_head_export
+    settings.engine, settings.lods = "UNREAL", 1
+    assert op.export(filepath=str(folder / "out" / "anna.fbx")) == {{"FINISHED"}}
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["anna.fbx", "anna_LOD1.fbx"]
+    assert "Name the file" in refused(op.export, filepath="")
+
+    bpy.context.preferences.addons[NAME].preferences.backend = {peer!r}
+    assert op.find_backend() == {{"FINISHED"}}
+    bpy.context.scene.portrait_head.photo = str(folder / "bad.png")
+    (folder / "bad.png").touch()
+    assert "No face was found" in refused(op.generate)
+    assert op.show_error.poll() and op.show_error() == {{"FINISHED"}}
+    assert op.copy_report.poll()
+    report = sys.modules[NAME + ".addon.report"].failure_report(
+        jobs.status.error, bpy.app.version_string, "0", "here", jobs.log_path()
+    )
+    assert "no_face: No face was found." in report and bpy.app.version_string in report
+    op.copy_report()
+    operators = sys.modules[NAME + ".addon.operators"]
+    ours = [each for each in operators.CLASSES if hasattr(each, "execute") and not each.__module__.endswith("backend")]
+    known = {{each.bl_idname.partition(".")[2] for each in ours}}
+    print("CALLED", json.dumps(sorted(known - names)))
+    """
+    )
+    missed = json.loads(called.split("CALLED ")[1].splitlines()[0])
+    assert missed == [], "operators that no test calls"
+
+
+def test_nothing_of_the_artist_s_changes_and_undo_takes_it_back(bpy_in, asset_folder: Path, tmp_path: Path) -> None:
+    bpy_in(
+        SCENE
+        + f"""
+    make_busy_scene()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    before = describe()
+    bpy.ops.ed.undo_push(message="the artist's own work")
+    assert op.import_head(directory={str(asset_folder)!r}) == {{"FINISHED"}}
+    after = describe()
+    own = [name for name in before if name.startswith(("object ", "keys ", "image ")) or name == "context"]
+    assert {{name: after[name] for name in own}} == {{name: before[name] for name in own}}
+    assert set(before["objects"].items()) <= set(after["objects"].items())
+    bpy.context.view_layer.objects.active = next(each for each in bpy.data.objects if each.type == "ARMATURE")
+    bpy.ops.ed.undo_push(message="Import Head")
+    op.face_preset(preset="sad")
+    op.face_key(scope="CHANGED")
+    assert weights()
+    bpy.ops.ed.undo_push(message="Face")
+    if bpy.ops.ed.undo.poll():
+        bpy.ops.ed.undo()
+        assert not weights(), weights()
+        bpy.ops.ed.undo()
+        assert {{each.name for each in bpy.data.objects}} == set(before["objects"]), "the head is gone"
+    """
+    )
+
+
+def test_faces_settings_and_animation_outlive_saving_and_two_heads_stay_apart(
+    bpy_in, asset_folder: Path, tmp_path: Path
+) -> None:
+    bpy_in(
+        SCENE
+        + f"""
+    for expression in ("happy", "angry"):
+        op.import_head(directory={str(asset_folder)!r})
+        made = heads.heads(bpy.context.scene)[-1]
+        bpy.context.view_layer.objects.active = made.head
+        op.face_preset(preset=expression)
+        op.face_key(scope="CHANGED")
+    bpy.context.scene.portrait_head.preset = "high"
+    bpy.context.scene.portrait_head_export.engine = "GODOT"
+    bpy.context.window_manager.portrait_head.search = "smile"
+    path = {str(tmp_path / "two.blend")!r}
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    addon_utils.enable(NAME, default_set=True)
+    bpy.ops.wm.open_mainfile(filepath=path)
+    assert bpy.context.scene.portrait_head.preset == "high"
+    assert bpy.context.scene.portrait_head_export.engine == "GODOT"
+    first, second = heads.heads(bpy.context.scene)
+    for made, key, other in ((first, "mouthSmileLeft", "browDownLeft"), (second, "browDownLeft", "mouthSmileLeft")):
+        blocks = made.head.data.shape_keys.key_blocks
+        assert blocks[key].value > 0.5 and blocks[other].value == 0.0, made.collection.name
+        assert made.head.data.shape_keys.animation_data.action
+    bpy.context.view_layer.objects.active = first.head
+    op.face_reset()
+    assert second.head.data.shape_keys.key_blocks["browDownLeft"].value > 0.5
+    """
+    )
