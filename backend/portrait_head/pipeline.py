@@ -20,7 +20,7 @@ from portrait_head.stages import assemble, expressions, fit, guide, portrait, sc
 PORTRAIT = Stage("portrait", "01_portrait", portrait.run, portrait.Portrait, ("photos", "face"), 2.0)
 FIT = Stage("fit", "02_fit", fit.run, fit.Fit, ("preset", "seed"), 4.0)
 GUIDE = Stage("guide", "03_guide", guide.run, guide.Guide, ("tier", "prompt", "seed"), 0.5)
-SCULPT = Stage("sculpt", "04_sculpt", sculpt.run, sculpt.Sculpt, ("preset", "seed", "hair"), 3.0)
+SCULPT = Stage("sculpt", "04_sculpt", sculpt.run, sculpt.Sculpt, ("preset", "seed", "hair"), 18.0)
 TEXTURE = Stage(
     "texture", "05_texture", texture.run, texture.Texture, ("preset", "seed", "texture_size", "delight"), 9.0
 )

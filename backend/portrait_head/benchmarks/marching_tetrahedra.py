@@ -19,6 +19,7 @@ from portrait_head.geometry import flexicubes
 from portrait_head.geometry.active_band import ActiveBand
 from portrait_head.geometry.marching_tetrahedra import TRIANGLES
 from portrait_head.geometry.tet_grid import RESOLUTIONS, TET_PAIRS, TetGrid
+from portrait_head.threads import torch_threads
 
 BOX = ((-0.13, -0.20, -0.14), (0.13, 0.16, 0.16))  # metres: a head with hair and a margin
 ROUNDS, STEPS = 3, 8
@@ -41,15 +42,11 @@ def measure(
         A line a resolution: `seconds` a step for each side (the median of the rounds' means), `ratio` (reference over
         band), how often the band was laid, what was worked on and how far the sides' fields end apart in the mean.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with torch_threads(threads):
         _compare(TetGrid.over(torch.tensor(BOX), RESOLUTIONS[0]), 1, 1)  # what a process does once is not the method's
         for resolution in resolutions:
             grid = TetGrid.over(torch.tensor(BOX), resolution)
             yield {"resolution": resolution, **_compare(grid, rounds, steps)}
-    finally:
-        torch.set_num_threads(before)
 
 
 def unique_edges(positions: Tensor, tets: Tensor, sdf: Tensor) -> tuple[Tensor, Tensor]:

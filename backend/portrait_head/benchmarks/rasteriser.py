@@ -22,6 +22,7 @@ from portrait_head.rendering.orbit import orbit_view
 from portrait_head.rendering.rasteriser import Rasteriser, make_rasteriser
 from portrait_head.rendering.raycast import RayCaster, visibility
 from portrait_head.rendering.tensor_camera import TensorCamera
+from portrait_head.threads import torch_threads
 
 SIZE = 512  # pixels a side
 RINGS = 224  # 224 rings of 224 pairs of triangles are 100 thousand
@@ -57,9 +58,7 @@ def measure(threads: int = 1) -> Iterator[dict[str, Any]]:
         lengthen), the peer's seconds, their `ratio` (peer over Warp), the largest memory of the process while the Warp
         side ran and, for the first use in a process, `first_seconds`.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with torch_threads(threads):
         device = "cuda" if torch.cuda.is_available() else "cpu"
         scene = bumpy_ball(device)
         start = time.perf_counter()
@@ -84,8 +83,6 @@ def measure(threads: int = 1) -> Iterator[dict[str, Any]]:
                 scene,
             ),
         }
-    finally:
-        torch.set_num_threads(before)
 
 
 def bumpy_ball(device: str) -> Scene:

@@ -16,6 +16,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     known.add_argument("--people", type=int, default=24)
     known.add_argument("--output", type=Path, required=True)
     known.add_argument("--seed", type=int, default=0)
+    known.add_argument("--sculpt", action="store_true", help="also measure the sculpted surface (slow)")
     known.set_defaults(command=_evaluate_known_shapes)
     likeness = measures.add_parser("likeness", help="ask an independent face network whether it knows the person again")
     likeness.add_argument("photos", nargs="+", help="photos; every face in them is made; sample is the sample portrait")
@@ -26,8 +27,12 @@ def add_to(commands: argparse._SubParsersAction) -> None:
 def _evaluate_known_shapes(options: argparse.Namespace) -> int:
     from portrait_head.evaluation.known_shapes import evaluate_known_shapes
 
-    result = evaluate_known_shapes(options.data, options.people, options.output, options.seed)
-    print(json.dumps({key: result[key] for key in ("people", "face_mm", "shape_rank1")}, indent=1))
+    result = evaluate_known_shapes(options.data, options.people, options.output, options.seed, sculpt=options.sculpt)
+    print(
+        json.dumps(
+            {key: result[key] for key in ("people", "face_mm", "shape_rank1", "sculpt") if key in result}, indent=1
+        )
+    )
     return 0
 
 

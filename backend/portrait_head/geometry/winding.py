@@ -8,6 +8,8 @@ exact sum stands beside it.
 
 from __future__ import annotations
 
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# Warp's own annotations know neither the fields of a query nor its scalar types.
 import numpy as np
 import warp as wp
 

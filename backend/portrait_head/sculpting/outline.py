@@ -11,7 +11,7 @@ from portrait_head.rendering.camera import PinholeCamera
 from portrait_head.sculpting.edges import BAND, to_edges
 
 SURE = 0.5  # of a mask
-REACH = 0.015  # metres beyond the bare head's outline where a person without hair is still this head
+REACH = 0.010  # metres beyond the bare head's outline where a person without hair is still this head
 CLOSE = 0.004  # metres: what is nobody's hair or skin this close to the outline is taken for the head's edge
 UNDER_CHIN = 0.012  # metres under the chin's tip where outlines of hair alone are believed
 FREE = 0.006  # metres beside the bare head where there is neither hair nor person
@@ -80,7 +80,8 @@ def head_outline(
     unknown = person & ~hair & np.where(skin, beyond > REACH, beyond > CLOSE)
     if masks.hair_wanted:
         unknown &= ~by_hair | skin
-    trust = masks.valid & ~unknown
+    # An arm or a collar that touches the head hides where the head ends.
+    trust = masks.valid & ~((_distance(~unknown) * metres < REACH) & ~head)
     trust &= _distance(np.pad(masks.valid, 1))[1:-1, 1:-1] > EDGE
     low = height < chin - UNDER_CHIN
     trust &= ~low | hair | (~person & (beyond > FREE))

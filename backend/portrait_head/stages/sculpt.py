@@ -32,6 +32,7 @@ from portrait_head.sculpting.start import depth_on_grid
 from portrait_head.stages.fit import Fit
 from portrait_head.stages.guide import Guide
 from portrait_head.stages.portrait import Portrait
+from portrait_head.threads import torch_threads
 
 # MediaPipe's landmarks of eyes, nose and mouth: outer corners of the lids, the lids' edges under and over the pupils,
 # root, tip and wings of the nose, corners of the mouth, both lips.
@@ -99,7 +100,7 @@ def run(
     growth = grow_hair(model, request, portrait, fit)
     progress(0.05)
     posed, neutral = head_solid(model, fit.posed), head_solid(model, fit.neutral)
-    outline = _outline(request, portrait, fit, guide, growth)
+    outline = photo_outline(request, portrait, fit, guide, growth)
     points = np.concatenate([posed.vertices, growth.vertices])
     reference = _reference(model, fit, guide, growth, outline, points, config.image_size)
     bounds = torch.from_numpy(np.stack([points.min(axis=0), points.max(axis=0)]))
@@ -113,7 +114,8 @@ def run(
     def show(vertices: np.ndarray, triangles: np.ndarray) -> None:
         progress.show(clay(vertices, triangles, fit.camera))
 
-    carved = sculptor.run(Watch(lambda share: progress(0.12 + 0.8 * share), show))
+    with torch_threads(1):
+        carved = sculptor.run(Watch(lambda share: progress(0.12 + 0.8 * share), show))
     vertices = carved.vertices.astype(np.float64)
     resting = rest.carry(vertices, carved.triangles, posed, neutral)
     hair = np.full(len(vertices), -1.0)
@@ -177,7 +179,8 @@ def grow_hair(model: HeadModel, request: HeadRequest, portrait: Portrait, fit: F
     return Growth(portrait.hair_style, volume, scalp, mask, vertices, triangles)
 
 
-def _outline(request: HeadRequest, portrait: Portrait, fit: Fit, guide: Guide, growth: Growth) -> Outline:
+def photo_outline(request: HeadRequest, portrait: Portrait, fit: Fit, guide: Guide, growth: Growth) -> Outline:
+    """Where the portrait shows the edge of this head, and where that can be believed."""
     landmarks = load_landmark_table().positions(fit.posed)
     masks = Masks(portrait.person, growth.mask, portrait.skin, portrait.valid, growth.volume is not None)
     return head_outline(

@@ -61,6 +61,7 @@ def test_a_flat_depth_has_a_finite_loss() -> None:
     total = losses.depth_error(flat, flat.detach(), WEIGHT).sum() + losses.depth_correlation(flat, TARGET, WEIGHT)
     total.backward()
     assert torch.isfinite(total)
+    assert flat.grad is not None
     assert torch.isfinite(flat.grad).all()
 
 

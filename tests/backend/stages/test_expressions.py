@@ -23,7 +23,6 @@ def _fit(neutral: np.ndarray) -> Fit:
         posed=neutral,
         nme_before=0.0,
         nme_after=0.0,
-        light=np.zeros((9, 3), np.float32),
     )
 
 
