@@ -92,7 +92,6 @@ class ResidualConfig:
     oval_turn: float = 0.03  # 1 - cos(yaw) at which the oval's pull has fallen to 1/e
     smoothness: float = 0.02  # of the squared Laplacian against one trusted landmark
     stiffness: float = 2.0  # the same, for telling wrong landmarks
-    neutral_share: float = 0.25  # how much of them is taken for shape; more makes two photos of one person less alike
 
 
 @dataclass(frozen=True)

