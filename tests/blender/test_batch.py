@@ -105,7 +105,8 @@ def test_settings_reach_the_backend(batch: Batch, tmp_path: Path):
     assert done.returncode == 0, done.stdout
     request = json.loads((tmp_path / "out" / "anna" / "report.json").read_text())["request"]
     photos = [str(tmp_path / "anna.jpg")]
-    assert request == {"photos": photos, "face": 3, "preset": "high", "seed": 7, "texture_size": 4096}
+    chosen = {"photos": photos, "face": 3, "preset": "high", "seed": 7, "texture_size": 4096}
+    assert {name: request[name] for name in chosen} == chosen
 
 
 def test_an_earlier_result_survives_a_failure(batch: Batch, peer: Callable[[str], str], tmp_path: Path):

@@ -109,8 +109,9 @@ class FitConfig:
 
     landmarks: LandmarkConfig = LandmarkConfig()
     settling: LandmarkConfig = LandmarkConfig(
-        noise_floor=0.02, weight=0.3, depth_count=1.0, oval_noise=0.03, expression_ridge=2.0, expression_sparsity=1.0
-    )
+        noise_floor=0.02, weight=0.6, outlier=6.0, depth_count=1.0, oval_noise=0.03, expression_ridge=2.0,
+        expression_sparsity=1.0, person_ridge=10.0,
+    )  # fmt: skip
     shading: ShadingConfig = ShadingConfig()
     contour: ContourConfig = ContourConfig()
     residual: ResidualConfig = ResidualConfig()

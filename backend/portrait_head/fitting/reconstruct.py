@@ -68,11 +68,12 @@ def reconstruct(
     state = fit_shading(fit_model, state, image, landmarks, skin, config)
     settled = settle(fit_model, state, landmarks, config.settling)
     warnings = fit_warnings(fit_model, state, config.checks)
-    return _finish(fit_model, settled, landmarks, (width, height), warnings, config)
+    return _finish(fit_model, state.scores, settled, landmarks, (width, height), warnings, config)
 
 
 def _finish(
     fit_model: FitModel,
+    person: np.ndarray,
     state: State,
     landmarks: np.ndarray,
     size: tuple[int, int],
@@ -83,8 +84,8 @@ def _finish(
     camera = state.pose.camera(*size)
     expression = np.zeros(len(ARKIT_NAMES), dtype=np.float32)
     expression[list(FITTED_EXPRESSIONS)] = state.weights
-    identity = fit_model.prior.mean + state.scores @ fit_model.prior.modes
-    shape = fit_model.vertices.positions(state.scores, np.zeros_like(state.weights))
+    identity = fit_model.prior.mean + person @ fit_model.prior.modes
+    shape = fit_model.vertices.positions(person, np.zeros_like(state.weights))
     straight = fit_model.vertices.positions(state.scores, state.weights)
     gaze = find_gaze(model, straight, landmarks, camera)
     before = turn_eyes(model, straight, gaze)
