@@ -15,7 +15,7 @@ from typing import Any
 
 from .client.backend import SOURCES
 
-CATALOGUE = SOURCES / "backend" / "portrait-head" / "models" / "catalogue.toml"
+CATALOGUE = SOURCES / "backend" / "portrait_head" / "models" / "catalogue.toml"
 RECORD = "pack.json"  # lies in the folder of every pack that is whole
 VARIABLE = "PORTRAIT_HEAD_MODELS"
 
