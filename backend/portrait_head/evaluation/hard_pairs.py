@@ -178,7 +178,7 @@ class _Scene:
         self.caster = RayCaster(self.vertices, self._triangles)
         self._template = np.concatenate([template, np.zeros((len(self.vertices) - len(template), 3))])
         self._normals = vertex_normals(self.vertices, self._triangles)
-        self._openness = _sky_openness(self.caster, self.vertices, self._normals)
+        self._openness = sky_openness(self.caster, self.vertices, self._normals)
 
     def look(self, camera: PinholeCamera) -> TrueView:
         """Normals and depth of every pixel."""
@@ -296,7 +296,7 @@ def _unit_sphere(rings: int = 32) -> tuple[np.ndarray, np.ndarray]:
     return vertices.reshape(-1, 3), quads[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
 
 
-def _sky_openness(caster: RayCaster, vertices: np.ndarray, normals: np.ndarray) -> np.ndarray:
+def sky_openness(caster: RayCaster, vertices: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """Ambient visibility [V], 0 to 1: cosine-weighted share of each vertex's half space that is open."""
     index = np.arange(_OCCLUSION_RAYS) + 0.5
     radius, angle = np.sqrt(index / _OCCLUSION_RAYS), np.pi * (1 + 5**0.5) * index

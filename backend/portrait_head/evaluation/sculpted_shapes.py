@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from portrait_head.evaluation import hard_pairs
-from portrait_head.evaluation.hard_pairs import Person, Shot, TrueView
+from portrait_head.evaluation.hard_pairs import Person, Shot, TrueView, sky_openness
 from portrait_head.evaluation.ict import ANCHORS, ANCHORS_MEDIAPIPE, NARROW_FACE, SKIN, KnownHeads
+from portrait_head.evaluation.skin_paint import FacePaint
 from portrait_head.evaluation.surface_distance import Surface, align_surface
 from portrait_head.geometry.nearest import SurfaceIndex
 from portrait_head.geometry.similarity import Similarity, fit_similarity
@@ -27,6 +28,8 @@ METHODS = ("fit", "sculpt", "sculpt_true_maps")
 MILLIMETRES = 1000.0
 FACING = 0.004  # metres that a normal turned by 60 degrees counts for when the face is looked for on the sculpt
 UNDER_CHIN = 0.012  # metres under the chin's tip from which on there are clothes
+OPEN = 0.25  # share of the sky that skin must see to be shown: a closed mouth hides the inner lips
+HAIRLESS = 0.01
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,9 @@ class SculptErrors:
     """How far one method's head is from the true one.
 
     Attributes:
-        at_rest: mean over the visible face, mm, both heads at rest.
+        at_rest: mean over the skin of the face that is shown (`shown_skin`), mm, both heads at rest.
         in_photo: the same, both with the photo's expression, which no method has to guess.
-        regions: mean over each region of the face and over ears, jaw line and upper forehead, at rest, mm.
+        regions: the same over each region of the face and over ears, jaw line and upper forehead, at rest.
         silhouette_iou: of the head above the chin in the photo's view, against its true silhouette.
         face: [F, 3] float32 the face's vertices at rest, in the topology of the head model.
     """
@@ -70,10 +73,11 @@ def measure_sculpts(heads: KnownHeads, person: Person, shot: Shot, photo: Path) 
         surfaces[name] = (result.vertices, result.posed, result.triangles)
     rest = person.vertices[SKIN]
     posed = (person.vertices + heads.expression(shot.expression))[SKIN]
+    shown = shown_skin(heads, person, rest), shown_skin(heads, person, posed)
     found = {}
     for name, (vertices, moved, triangles) in surfaces.items():
-        at_rest, regions = _errors(heads, rest, vertices, triangles, fitted.neutral)
-        in_photo, _ = _errors(heads, posed, moved, triangles, fitted.posed)
+        at_rest, regions = _errors(heads, rest, shown[0], vertices, triangles, fitted.neutral)
+        in_photo, _ = _errors(heads, posed, shown[1], moved, triangles, fitted.posed)
         overlap = _silhouette_iou(moved, triangles, np.isfinite(depth), fitted)
         face = _face_of(vertices, triangles, fitted.neutral, outer)
         found[name] = SculptErrors(at_rest, in_photo, regions, overlap, face)
@@ -96,17 +100,34 @@ def _in_window(truth: TrueView, seen: Portrait) -> tuple[np.ndarray, np.ndarray]
     return normals.astype(np.float32), np.where(whole, depth, np.inf).astype(np.float32)
 
 
+def shown_skin(heads: KnownHeads, person: Person, truth: np.ndarray) -> np.ndarray:
+    """[V] bool: which of the true skin's vertices [V, 3] can be seen from somewhere, and have no hair over them.
+
+    A surface of head and hair in one has no skin under the hair and none between closed lips.
+    """
+    normals = vertex_normals(truth, heads.triangles)
+    open_ = sky_openness(RayCaster(truth, heads.triangles), truth, normals) > OPEN
+    return open_ & (FacePaint(heads, person.complexion).hairiness(heads.neutral[SKIN]) < HAIRLESS)
+
+
 def _errors(
-    heads: KnownHeads, truth: np.ndarray, vertices: np.ndarray, triangles: np.ndarray, fitted: np.ndarray
+    heads: KnownHeads,
+    truth: np.ndarray,
+    shown: np.ndarray,
+    vertices: np.ndarray,
+    triangles: np.ndarray,
+    fitted: np.ndarray,
 ) -> tuple[float, dict[str, float]]:
     """Mean distance over the face, and over each region, mm; `fitted` tells where the surface's landmarks are."""
     surface = Surface(vertices, triangles)
     anchors = load_landmark_table().positions(fitted)[list(ANCHORS_MEDIAPIPE)].astype(np.float64)
-    laid, distance = align_surface(truth[heads.face], surface, fit_similarity(anchors, truth[list(ANCHORS)]))
+    face = heads.face[shown[heads.face]]
+    laid, distance = align_surface(truth[face], surface, fit_similarity(anchors, truth[list(ANCHORS)]))
     at = np.full(len(truth), np.nan)
-    at[heads.face] = distance
+    at[face] = distance
     extra = outline_regions(heads)
     beyond = np.unique(np.concatenate(list(extra.values())))
+    beyond = beyond[shown[beyond]]
     _, apart, _ = surface.closest(_back(laid, truth[beyond]))
     at[beyond] = apart * laid.scale
     regions = {name: float(np.nanmean(at[rows])) * MILLIMETRES for name, rows in {**heads.regions, **extra}.items()}
