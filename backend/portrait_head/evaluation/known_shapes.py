@@ -217,7 +217,8 @@ def describe(result: dict) -> str:
     )
     lines.append(
         f"  shape rank-1 {result['shape_rank1']:.2f} +- {result['shape_rank1_standard_error']:.2f}"
-        f" (chance {result['shape_rank1_chance']:.2f}), {result['shape_rank1_all']:.2f} among all; same person {result['same_person_mm']:.2f} mm,"
+        f" (chance {result['shape_rank1_chance']:.2f}), {result['shape_rank1_all']:.2f} among all;"
+        f" same person {result['same_person_mm']:.2f} mm,"
         f" others {result['other_people_mm']:.2f} mm"
     )
     if result["failures"]:
