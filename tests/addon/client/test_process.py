@@ -71,6 +71,22 @@ def test_a_flood_is_taken_in_portions(tmp_path: Path):
     process.close(grace=0.0)
 
 
+def test_however_many_messages_wait_a_call_hands_out_few_and_loses_none(tmp_path: Path):
+    """What a call costs does not grow with what has piled up, on however slow a machine."""
+    count = 5000
+    process = WorkerProcess(python(f"for number in range({count}): print(number)"), tmp_path / "log")
+    deadline = time.monotonic() + 20
+    while process.exit_status is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    portions = []
+    while not process.ended:
+        portions.append(process.receive())
+    assert max(len(portion) for portion in portions) <= process_module.LINES_AT_MOST
+    assert [int(line) for portion in portions for line in portion] == list(range(count))
+    process.close()
+
+
 def test_writing_to_a_dead_child_is_no_crash(tmp_path: Path):
     process = WorkerProcess(python("pass"), tmp_path / "log")
     receive_until_end(process)
