@@ -11,6 +11,7 @@ import json
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +19,12 @@ import numpy as np
 
 from .arkit import ARKIT_NAMES
 
-FORMAT = 1
+FORMAT = 2
 HEAD_HEIGHT = (0.15, 0.7)
 """Metres. From a head cut below the chin to a bust; outside it the asset was not written in metres."""
 ALPHA_MODES = ("opaque", "mask", "blend")
+COLOR_SPACES = {"base_color": "sRGB", "normal": "Non-Color", "orm": "Non-Color"}
+"""The maps that a material can have, and how Blender has to read each."""
 REGENERATE = "Generate the head again."
 
 
@@ -35,15 +38,16 @@ class Material:
 
     Attributes:
         name: skin, eyes, mouth, lashes or hair.
-        base_color: the sRGB PNG.
+        maps: its PNG files by what they show: base_color; normal (tangent space, OpenGL); orm (red ambient occlusion,
+            green roughness, blue metalness). Only the first is always there.
         alpha: opaque; mask (each texel is there or not); blend (translucent).
-        roughness: 0..1.
+        roughness: 0..1, where there is no orm.
         subsurface: 0..1, weight of light scattering below the surface.
         specular: 0..1, where 0.5 is 4 % reflection (index of refraction 1.5).
     """
 
     name: str
-    base_color: Path
+    maps: Mapping[str, Path]
     alpha: str
     roughness: float
     subsurface: float
@@ -264,10 +268,25 @@ def _material(folder: Path, entry: dict) -> Material:
         raise AssetError(f"alpha of {name} in {folder} is {entry['alpha']!r}, not one of {ALPHA_MODES}. {REGENERATE}")
     return Material(
         name,
-        _texture(folder, entry["base_color"]),
+        _maps(folder, name, entry["maps"]),
         entry["alpha"],
         *(_unit(folder, name, key, entry[key]) for key in ("roughness", "subsurface", "specular")),
     )
+
+
+def _maps(folder: Path, owner: str, entries: dict) -> dict[str, Path]:
+    if "base_color" not in entries or set(entries) - set(COLOR_SPACES):
+        raise AssetError(
+            f"The maps of {owner} in {folder} are {sorted(entries)}, not base_color and some of "
+            f"{sorted(set(COLOR_SPACES) - {'base_color'})}. {REGENERATE}"
+        )
+    for kind, entry in entries.items():
+        if entry["color_space"] != COLOR_SPACES[kind]:
+            raise AssetError(
+                f"The {kind} map of {owner} in {folder} is said to be {entry['color_space']!r}, "
+                f"not {COLOR_SPACES[kind]!r}. {REGENERATE}"
+            )
+    return {kind: _texture(folder, entry["file"]) for kind, entry in entries.items()}
 
 
 def _bones(folder: Path, entries: list[dict]) -> tuple[Bone, ...]:

@@ -97,6 +97,11 @@ def head_of(item: bpy.types.Object | bpy.types.Collection) -> ImportedHead | Non
     return None
 
 
+def made_in(head: ImportedHead) -> str:
+    """The name of the job folder that the head's asset lay in; empty where it is not known."""
+    return str(json.loads(head.collection.get(MARK, "{}")).get("job", ""))
+
+
 def _import(
     asset_folder: Path, name: str | None, collection: bpy.types.Collection | None
 ) -> Generator[None, None, ImportedHead]:
@@ -104,7 +109,8 @@ def _import(
     yield
     own = bpy.data.collections.new(name or described.name)
     head = yield from _build(described, own)
-    own[MARK] = json.dumps({"format": asset.FORMAT, "generator": described.generator, **described.provenance})
+    mark = {"format": asset.FORMAT, "generator": described.generator, **described.provenance}
+    own[MARK] = json.dumps({**mark, "job": asset_folder.resolve().parent.name})
     (collection or bpy.context.scene.collection).children.link(own)
     return head
 

@@ -19,16 +19,22 @@ from portrait_head.stages.fit import Fit
 from portrait_head.stages.portrait import Portrait
 from portrait_head.stages.sculpt import Sculpt
 from portrait_head.stages.texture import Texture
+from portrait_head.texturing.ambient import Surroundings
+from portrait_head.texturing.material_maps import Carved, hair_maps, head_maps
+from portrait_head.texturing.skin import faces_of
 
-# Name, alpha, roughness, specular, subsurface. Skin: Principled BSDF values that portrait artists start from. Hair is
-# blended: cut out at one half, its edge would stand off the skin with a dark line under it.
+# Name, alpha, roughness (where no map says more), specular, subsurface. Specular is reflection / 8 %: skin 1.4, tear
+# film and cornea 1.376, enamel 1.62, keratin 1.55 are the indices of refraction. Hair is blended: cut out at one half,
+# its edge would stand off the skin with a dark line under it; and it reflects less than keratin, as strands hide each
+# other.
 MATERIALS = (
-    ("skin", "opaque", 0.5, 0.4, 0.08),
-    ("eyes", "opaque", 0.12, 0.5, 0.0),
+    ("skin", "opaque", 0.5, 0.35, 0.15),
+    ("eyes", "opaque", 0.12, 0.32, 0.0),
     ("mouth", "opaque", 0.3, 0.5, 0.05),
     ("lashes", "blend", 0.7, 0.2, 0.0),
     ("hair", "blend", 0.55, 0.3, 0.0),
 )
+OPENED = {"jawOpen": 0.6, "eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}  # what frees most of what touches at rest
 LICENCES = (
     "Head model: MakeHuman base mesh and targets, CC0 1.0",
     "Identity prior: derived from ICT-FaceKit, MIT, copyright 2020 USC Institute for Creative Technologies",
@@ -50,7 +56,9 @@ def run(
     meshes = [_head(model, fit.neutral, expressions.deltas)]
     if len(sculpt.hair_triangles):
         meshes.append(_hair(model, fit.neutral, sculpt, texture.hair_uvs))
-    progress(0.5)
+    progress(0.1)
+    maps = _maps(model, request, fit, sculpt, texture, expressions)
+    progress(0.8)
     images = {
         "skin": texture.skin,
         "eyes": texture.eyes,
@@ -63,7 +71,7 @@ def run(
         name=Path(request.photos[0]).stem,
         meshes=tuple(meshes),
         materials=tuple(
-            Material(name, images[name], alpha, roughness, specular, subsurface)
+            Material(name, images[name], alpha, roughness, specular, subsurface, *maps.get(name, (None, None)))
             for name, alpha, roughness, specular, subsurface in MATERIALS
             if name != "hair" or len(sculpt.hair_triangles)
         ),
@@ -83,6 +91,26 @@ def run(
         photo=Path(request.photos[0]).name,
         licences=LICENCES,
     )
+
+
+def _maps(
+    model: HeadModel, request: HeadRequest, fit: Fit, sculpt: Sculpt, texture: Texture, expressions: Expressions
+) -> dict[str, tuple[np.ndarray | None, np.ndarray]]:
+    """Normals and packed map by the material's name."""
+    rest = fit.neutral.astype(np.float64)
+    around = Surroundings(
+        vertices=rest,
+        opened=rest + sum(weight * expressions.deltas[ARKIT_NAMES.index(name)] for name, weight in OPENED.items()),
+        quads=model.quads,
+        hiding=faces_of(model, "skin", "eyes", "mouth"),
+        hair=(sculpt.hair_vertices, sculpt.hair_triangles),
+    )
+    carved = Carved(sculpt.vertices, sculpt.triangles, sculpt.hair)
+    head = head_maps(model, around, carved, texture.skin, texture.confidence, request.seed)
+    found = {"skin": head.skin, "eyes": head.eyes, "mouth": head.mouth}
+    if len(sculpt.hair_triangles):
+        found["hair"] = hair_maps(texture.hair, request.seed)
+    return {name: (maps.normal, maps.orm) for name, maps in found.items()}
 
 
 def _head(model: HeadModel, neutral: np.ndarray, deltas: np.ndarray) -> AssetMesh:
