@@ -137,7 +137,7 @@ class WorkerProcess:
         if not self._unsent or self._input.closed:
             return
         try:
-            written = _write_quietly(self._input, bytes(self._unsent))
+            written = _write_quietly(self._input, bytes(self._unsent[:CHUNK]))
         except BlockingIOError:
             return
         except OSError:  # the reader is gone; that shows as the end of its output, with the reason in its log

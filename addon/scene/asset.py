@@ -20,6 +20,9 @@ import numpy as np
 from .arkit import ARKIT_NAMES
 
 FORMAT = 2
+SCULPT = ("sculpt", "sculpt_hair")
+"""The meshes of the free-topology head, which an asset may have beside the others."""
+KEYED = ("head", "sculpt")
 HEAD_HEIGHT = (0.15, 0.7)
 """Metres. From a head cut below the chin to a bust; outside it the asset was not written in metres."""
 ALPHA_MODES = ("opaque", "mask", "blend")
@@ -69,7 +72,7 @@ class MeshArrays:
     """One mesh in backend axes: metres, +Y up, +Z out of the face, +X to the subject's left.
 
     Attributes:
-        name: head or hair.
+        name: head or hair; of the free-topology head sculpt or sculpt_hair.
         vertices: [V, 3] float32.
         faces: [F, 4] int32, counter-clockwise from outside; a triangle has -1 in its last column.
         uvs: [F, 4, 2] float32, one a corner, origin bottom left.
@@ -146,6 +149,7 @@ class HeadAsset:
     materials: tuple[Material, ...]
     head: MeshArrays
     hair: MeshArrays | None
+    sculpt: tuple[MeshArrays, ...]
     bones: tuple[Bone, ...]
     provenance: dict
     photo_pose: PhotoPose
@@ -181,9 +185,9 @@ def _asset(folder: Path, description: dict) -> HeadAsset:
     arrays = _read_arrays(folder / "arrays.npz")
     meshes = {}
     for entry in description["meshes"]:
-        keys = len(ARKIT_NAMES) if entry["name"] == "head" else 0
+        keys = len(ARKIT_NAMES) if entry["name"] in KEYED else 0
         meshes[entry["name"]] = _mesh(folder, arrays, entry, len(materials), len(bones), keys)
-    if "head" not in meshes or set(meshes) - {"head", "hair"}:
+    if "head" not in meshes or set(meshes) - {"head", "hair", *SCULPT}:
         raise AssetError(f"The meshes of {folder} are {sorted(meshes)}, not head and hair. {REGENERATE}")
     height = float(np.ptp(meshes["head"].vertices[:, 1]))
     if not HEAD_HEIGHT[0] <= height <= HEAD_HEIGHT[1]:
@@ -195,6 +199,7 @@ def _asset(folder: Path, description: dict) -> HeadAsset:
         materials=materials,
         head=meshes["head"],
         hair=meshes.get("hair"),
+        sculpt=tuple(meshes[name] for name in SCULPT if name in meshes),
         bones=bones,
         provenance=dict(description["provenance"]),
         photo_pose=_photo_pose(folder, description["photo_pose"]),

@@ -28,7 +28,7 @@ class AssetMesh:
     """One mesh of the head.
 
     Attributes:
-        name: "head" or "hair".
+        name: "head" or "hair", or, of the free-topology head, "sculpt" or "sculpt_hair".
         vertices: [V, 3] float32 metres.
         faces: [F, 4] int32, counter-clockwise from outside; -1 fills a triangle's row.
         uvs: [F, 4, 2] float32 for each corner, origin bottom left.

@@ -39,7 +39,9 @@ TEXTURE = Stage(
     "texture", "05_texture", texture.run, texture.Texture, ("preset", "seed", "texture_size", "delight"), 9.0
 )
 EXPRESSIONS = Stage("expressions", "06_expressions", expressions.run, expressions.Expressions, ("seed",), 1.0)
-ASSEMBLE = Stage("assemble", "asset", assemble.run, HeadAsset, ("photos",), 1.5, write_asset, read_asset)
+ASSEMBLE = Stage(
+    "assemble", "asset", assemble.run, HeadAsset, ("photos", "free_topology"), 1.5, write_asset, read_asset
+)
 OWN_SHARE = 0.2  # of the texture's time in the diffusion tier that goes into what the embedded tier does too
 STAGES = (PORTRAIT, FIT, GUIDE, SCULPT, TEXTURE, EXPRESSIONS, ASSEMBLE)
 

@@ -44,6 +44,7 @@ class HeadRequest:
         references: how the diffusion tier sees the face's relief in the photo: "predicted" by one look of a network
             trained on faces, "drawn" by the diffusion models (equation 4 of ID-Sculpt), or "auto" for the first that
             the packs allow.
+        free_topology: whether the sculpt itself comes too, free of the head model's topology, textured and animated.
     """
 
     photos: tuple[str, ...]
@@ -58,6 +59,7 @@ class HeadRequest:
     device: str = AUTO
     packs: str = AUTO
     references: str = AUTO
+    free_topology: bool = False
 
     def __post_init__(self) -> None:
         _check(1 <= len(self.photos) <= MAX_PHOTOS, "photos", len(self.photos), f"give 1 to {MAX_PHOTOS} photos")
@@ -66,6 +68,7 @@ class HeadRequest:
         _check(_is_int(self.seed) and 0 <= self.seed < 2**32, "seed", self.seed, "give a whole number below 2^32")
         _check(isinstance(self.prompt, str), "prompt", self.prompt, "give text")
         _check(isinstance(self.delight, int | float) and 0 <= self.delight <= 1, "delight", self.delight, "give 0 to 1")
+        _check(isinstance(self.free_topology, bool), "free_topology", self.free_topology, "give true or false")
         for name, allowed in CHOICES.items():
             value = getattr(self, name)
             _check(value in allowed, name, value, f"choose one of {', '.join(map(str, allowed))}")

@@ -30,6 +30,9 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         "--delight", type=float, default=0.7, help="how much of the photo's light to take out, 0 to 1"
     )
     generate.add_argument("--hair", choices=HAIR, default="auto")
+    generate.add_argument(
+        "--free-topology", action="store_true", help="the sculpt too, with a mesh and a texture of its own"
+    )
     diffusion = generate.add_argument_group("the diffusion tier")
     diffusion.add_argument("--device", choices=CHOICES["device"], default=AUTO, help="cpu takes hours")
     diffusion.add_argument("--packs", choices=CHOICES["packs"], default=AUTO, help="the set of model packs it uses")
@@ -55,6 +58,7 @@ def _generate(options: argparse.Namespace) -> int:
         device=options.device,
         packs=options.packs,
         references=options.references,
+        free_topology=options.free_topology,
     )
     listen = _print_json if options.json else Terminal(sys.stderr)
     try:

@@ -16,6 +16,7 @@ from portrait_head.progress import Progress
 from portrait_head.request import HeadRequest
 from portrait_head.stages.expressions import Expressions
 from portrait_head.stages.fit import Fit
+from portrait_head.stages.free_topology import free_topology
 from portrait_head.stages.portrait import Portrait
 from portrait_head.stages.sculpt import Sculpt
 from portrait_head.stages.texture import Texture
@@ -23,13 +24,12 @@ from portrait_head.texturing.ambient import Surroundings
 from portrait_head.texturing.material_maps import Carved, hair_maps, head_maps
 from portrait_head.texturing.skin import faces_of
 
-# Name, alpha, roughness (where no map says more), specular, subsurface. Specular is reflection / 8 %: skin 1.4, tear
-# film and cornea 1.376, enamel 1.62, keratin 1.55 are the indices of refraction. Hair is blended: cut out at one half,
-# its edge would stand off the skin with a dark line under it; and it reflects less than keratin, as strands hide each
-# other.
+# Name, alpha, roughness (where no map says more), specular, subsurface. Specular is reflection / 8 %, from an index of
+# refraction of 1.4 for skin and 1.48 for the oil on the tear film. Hair is blended: cut out at one half, its edge would
+# stand off the skin with a dark line under it; and it reflects less than keratin, as strands hide each other.
 MATERIALS = (
     ("skin", "opaque", 0.5, 0.35, 0.15),
-    ("eyes", "opaque", 0.12, 0.32, 0.0),
+    ("eyes", "opaque", 0.12, 0.47, 0.0),
     ("mouth", "opaque", 0.3, 0.5, 0.05),
     ("lashes", "blend", 0.7, 0.2, 0.0),
     ("hair", "blend", 0.55, 0.3, 0.0),
@@ -66,15 +66,19 @@ def run(
         "lashes": texture.lashes,
         "hair": texture.hair,
     }
+    materials = tuple(
+        Material(name, images[name], alpha, roughness, specular, subsurface, *maps.get(name, (None, None)))
+        for name, alpha, roughness, specular, subsurface in MATERIALS
+        if name != "hair" or len(sculpt.hair_triangles)
+    )
+    if request.free_topology:
+        free, material = free_topology(model, fit, sculpt, texture, meshes[0], materials)
+        meshes, materials = [*meshes, *free], (*materials, material)
     yaw, pitch, roll = fit.camera.head_angles()
     return HeadAsset(
         name=Path(request.photos[0]).stem,
         meshes=tuple(meshes),
-        materials=tuple(
-            Material(name, images[name], alpha, roughness, specular, subsurface, *maps.get(name, (None, None)))
-            for name, alpha, roughness, specular, subsurface in MATERIALS
-            if name != "hair" or len(sculpt.hair_triangles)
-        ),
+        materials=materials,
         bones=tuple(
             RigBone(bone.name, bone.parent, _mean(fit.neutral, bone.head), _mean(fit.neutral, bone.tail))
             for bone in model.bones

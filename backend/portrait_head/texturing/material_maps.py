@@ -44,7 +44,8 @@ class MapConfig:
     least_seen, well_seen: confidence (0 to 1) of the photo from which its fine detail is believed, and wholly so.
     lip_relief: share of the fine relief on lips, whose lines are colour as much as form.
     cornea_edge: degrees from the eye's axis at which cornea meets sclera.
-    cornea_bulge: how much more the cornea curves than the ball it sits on: radii of 7.8 and 12 mm (Gullstrand's eye).
+    cornea_bulge: how much more the cornea curves than the ball it sits on: radii of 7.8 mm (Gullstrand's eye) and
+        15 mm (the head model's).
     strand: rise of a strand of hair over its width.
     strand_shade: share of light that is kept from between strands.
     """
@@ -56,7 +57,7 @@ class MapConfig:
     well_seen: float = 0.85
     lip_relief: float = 0.6
     cornea_edge: float = 23.0
-    cornea_bulge: float = 0.54
+    cornea_bulge: float = 0.92
     strand: float = 0.35
     strand_shade: float = 0.35
 

@@ -51,7 +51,7 @@ def test_writing_to_a_child_that_does_not_read_never_waits(tmp_path: Path):
     for _ in range(64):
         process.send(b"x" * 65536 + b"\n")
     assert process.receive() == []
-    assert time.perf_counter() - started < 2.0
+    assert time.perf_counter() - started < 30.0, "the child sleeps for a minute"
     process.close(grace=0.0)
 
 
@@ -171,7 +171,7 @@ def test_the_worker_dies_with_its_parent_even_when_busy(tmp_path: Path):
     assert parent.stdout is not None
     worker = int(parent.stdout.readline())
     deadline = time.monotonic() + 10
-    while b"while True" not in Path(f"/proc/{worker}/cmdline").read_bytes().split(b"\0")[2]:
+    while not any(b"while True" in word for word in Path(f"/proc/{worker}/cmdline").read_bytes().split(b"\0")[2:3]):
         assert time.monotonic() < deadline, "it has not got beyond setpriv"
         time.sleep(0.01)
     parent.send_signal(signal.SIGKILL)
