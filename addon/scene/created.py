@@ -18,7 +18,6 @@ COLLECTIONS = (
     "lights",
     "curves",
     "materials",
-    "node_groups",
     "worlds",
     "images",
     "actions",
