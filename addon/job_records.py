@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .client.photo_faces import FoundFace
+
 
 @dataclass(frozen=True)
 class JobRecord:
@@ -49,14 +51,6 @@ class JobRecord:
         return self.folder / "asset"
 
 
-@dataclass(frozen=True)
-class FaceBox:
-    """A face in the photo: its share of the picture's width from the left, and the size of its box in pixels."""
-
-    centre: float
-    width: float
-
-
 def read_records(folder: Path) -> tuple[JobRecord, ...]:
     """The jobs in `folder`, the latest first; folders that are no jobs are passed over."""
     try:
@@ -66,8 +60,11 @@ def read_records(folder: Path) -> tuple[JobRecord, ...]:
     return tuple(sorted((each for each in found if each is not None), key=lambda each: -each.when))
 
 
-def read_faces(job: Path) -> tuple[FaceBox, ...]:
-    """The faces that the portrait stage of a job found, largest first; none where it has not come so far."""
+def read_faces(job: Path) -> tuple[FoundFace, ...]:
+    """The faces that the portrait stage of a job found, largest first; none where it has not come so far.
+
+    How large the photo is is not kept: the boxes are shares of the part of it that reaches to the last face.
+    """
     try:
         with np.load(job / "01_portrait" / "arrays.npz", allow_pickle=False) as arrays:
             boxes = np.asarray(arrays["faces"], dtype=np.float64).reshape(-1, 4)
@@ -75,23 +72,12 @@ def read_faces(job: Path) -> tuple[FaceBox, ...]:
         return ()
     if not len(boxes) or not np.isfinite(boxes).all():
         return ()
-    centres = boxes[:, [0, 2]].mean(axis=1)
-    low, high = boxes[:, 0].min(), boxes[:, 2].max()
+    shares = boxes / np.maximum(np.tile(boxes[:, 2:].max(axis=0), 2), 1e-6)
+    sizes = np.sqrt(np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0).prod(axis=1))
     return tuple(
-        FaceBox(float((centre - low) / max(high - low, 1e-6)), float(box[2] - box[0]))
-        for centre, box in zip(centres, boxes, strict=True)
+        FoundFace((float(left), float(top), float(right), float(bottom)), round(float(size)))
+        for (left, top, right, bottom), size in zip(shares, sizes, strict=True)
     )
-
-
-def place_in_words(faces: tuple[FaceBox, ...], index: int) -> str:
-    """Where face `index` is among the others as one looks at the photo: left, right, middle, or second from left."""
-    order = sorted(range(len(faces)), key=lambda each: faces[each].centre)
-    place, last = order.index(index), len(faces) - 1
-    if last == 0:
-        return "the only one"
-    if place in (0, last):
-        return "left" if place == 0 else "right"
-    return "middle" if 2 * place == last else f"{place + 1}. from left"
 
 
 def _record(folder: Path) -> JobRecord | None:

@@ -6,7 +6,14 @@ import bpy
 
 from .client.request import HeadSettings
 from .data.engines import BY_IDENTIFIER, ENGINES, LOD_SHARES, TEXTURE_SIZES
+from .operators import looking
 from .scene.engine_export import EngineOptions
+
+
+def _photo_chosen(settings: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    """The face was one of the other photo's; those of this one are looked for."""
+    settings.property_unset("face")
+    looking.look_at(settings.photo_path())
 
 
 class PortraitHeadSettings(bpy.types.PropertyGroup):
@@ -16,7 +23,7 @@ class PortraitHeadSettings(bpy.types.PropertyGroup):
         name="Photo",
         description="Portrait photo to make the head from: from the front, evenly lit, hair out of the face",
         subtype="FILE_PATH",
-        update=lambda settings, context: settings.property_unset("face"),
+        update=_photo_chosen,
     )
     preset: bpy.props.EnumProperty(
         name="Quality",

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .photo_faces import FoundFace
+
 
 @dataclass(frozen=True)
 class StageStarted:
@@ -81,7 +83,14 @@ class Installed:
     version: str
 
 
-Event = StageStarted | ProgressMade | PreviewReady | Warned | Failed | Finished | InstallStep | Installed
+@dataclass(frozen=True)
+class FacesFound:
+    """The faces of a photo, the largest first, which is the one taken unasked."""
+
+    faces: tuple[FoundFace, ...]
+
+
+Event = StageStarted | ProgressMade | PreviewReady | Warned | Failed | Finished | InstallStep | Installed | FacesFound
 
 
 def event_from(method: str, params: Mapping[str, Any]) -> Event | None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -19,7 +20,9 @@ from .errors import ClientError
 from .protocol import LineBuffer
 
 CHUNK = 65536
-READ_AT_MOST = 1024 * 1024  # bytes a call, so that a flood of output cannot hold up Blender's window
+# A call, so that a flood of output cannot hold up Blender's window; a worker at work says about ten things a second.
+READ_AT_MOST = 1024 * 1024  # bytes
+LINES_AT_MOST = 200
 LOG_LIMIT = 10 * 1024 * 1024  # bytes, then the log starts anew and the old one is kept once
 TAIL = 4096  # bytes of the log that are looked at for the reason of a death
 
@@ -39,6 +42,7 @@ class WorkerProcess:
     def __init__(self, command: Sequence[str], log: Path, environment: Sequence[tuple[str, str]] = ()) -> None:
         self.log = log
         self._lines = LineBuffer()
+        self._arrived: deque[bytes] = deque()
         self._unsent = bytearray()
         self._ended = False
         if shutil.which(command[0]) is None:
@@ -72,7 +76,7 @@ class WorkerProcess:
     @property
     def ended(self) -> bool:
         """Whether the process is over and everything it wrote has been received."""
-        return self._ended and self._process.poll() is not None
+        return self._ended and not self._arrived and self._process.poll() is not None
 
     def send(self, line: bytes) -> None:
         """Queue a line; it goes out at once where the pipe has room, else with the next `receive`."""
@@ -80,20 +84,19 @@ class WorkerProcess:
         self._flush()
 
     def receive(self) -> list[bytes]:
-        """The whole lines that have arrived since the last call; returns at once."""
+        """Whole lines that have arrived, at most `LINES_AT_MOST` of them; returns at once."""
         self._flush()
-        lines: list[bytes] = []
         received = 0
-        while received < READ_AT_MOST and not self._ended:
+        while received < READ_AT_MOST and len(self._arrived) < LINES_AT_MOST and not self._ended:
             data = _read_available(self._output)
             if data is None:
                 break
             if not data:
                 self._ended = True
-                lines += self._lines.feed(b"\n")
+                self._arrived += self._lines.feed(b"\n")
             received += len(data)
-            lines += self._lines.feed(data)
-        return lines
+            self._arrived += self._lines.feed(data)
+        return [self._arrived.popleft() for _ in range(min(LINES_AT_MOST, len(self._arrived)))]
 
     def note(self, text: str) -> None:
         """Append a line to the log beside what the worker itself writes there."""
@@ -134,7 +137,7 @@ class WorkerProcess:
         if not self._unsent or self._input.closed:
             return
         try:
-            written = _write_quietly(self._input, bytes(self._unsent))
+            written = _write_quietly(self._input, bytes(self._unsent[:CHUNK]))
         except BlockingIOError:
             return
         except OSError:  # the reader is gone; that shows as the end of its output, with the reason in its log

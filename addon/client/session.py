@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from . import diagnose
 from .backend import Backend
 from .errors import ClientError
-from .events import Event, Failed, Finished, Installed, Warned, event_from
+from .events import Event, FacesFound, Failed, Finished, Installed, Warned, event_from
 from .installer import Installation, ended_without_word, events_from_line, own_version
+from .photo_faces import FoundFace, faces_from
 from .process import WorkerProcess
 from .protocol import PROTOCOL, Message, Notification, Refusal, Reply, decode, encode
 from .state import BUSY, State, StateMachine
@@ -31,8 +32,8 @@ Last = TypeVar("Last", bound=Event)
 class Session:
     """Installs the backend, starts it when it is first needed and keeps it, with its warm models, for later jobs.
 
-    Its `state` moves as `TRANSITIONS` in `state.py` says. `generate` and `install` are generators: every step returns
-    at once, with the events that arrived since the last one. In Blender's window a modal timer takes the steps, in
+    Its `state` moves as `TRANSITIONS` in `state.py` says. `generate`, `look` and `install` are generators: every step
+    returns at once, with the events that arrived since the last one. In Blender's window a timer takes the steps, in
     background mode `drain` does.
 
     Args:
@@ -49,6 +50,7 @@ class Session:
         self._machine = StateMachine(State.STOPPED if backend else State.NOT_INSTALLED)
         self._process: WorkerProcess | None = None
         self._identifier = 0
+        self._looking: int | None = None  # the number of the request for faces that is under way
         self._cancel_wanted = False
         self._cancel_deadline: float | None = None
 
@@ -100,6 +102,35 @@ class Session:
             if self.busy:  # the generator was dropped half way
                 self.close()
 
+    def look(self, photo: str) -> Steps:
+        """Look for the faces in a photo, with a backend that is ready; a job or an installation ends the looking.
+
+        Args:
+            photo: path of the photo, or `SAMPLE`.
+
+        Yields:
+            Events, the last of them `FacesFound`.
+
+        Raises:
+            ClientError: what is wrong with the photo, that the backend is not ready or has died, or kind `cancelled`.
+        """
+        if self.state is not State.READY or self._looking is not None:
+            raise ClientError("busy", "The backend is not free to look at the photo.", "Generate the head.")
+        asked = self._looking = self._send("faces", {"photo": photo})
+        try:
+            while self._looking == asked:
+                for message in self._receive():
+                    if isinstance(message, Refusal) and message.id in (asked, None):
+                        raise ClientError(message.kind, message.message, message.hint)
+                    if isinstance(message, Reply) and message.id == asked:
+                        yield (FacesFound(_understood(message)),)
+                        return
+                yield ()
+            raise _cancelled("look at the photo")
+        finally:
+            if self._looking == asked:
+                self._looking = None
+
     def install(self, installation: Installation, find: Callable[[], Backend]) -> Steps:
         """Install, upgrade, repair, verify or remove the backend.
 
@@ -138,6 +169,8 @@ class Session:
 
     def close(self) -> None:
         """Stop the worker; the next job starts a new one."""
+        self._looking = None
+        self.hello = {}
         if self._process is not None:
             if self._machine.state is State.INSTALLING:
                 self._process.interrupt()
@@ -151,6 +184,7 @@ class Session:
         if self.busy:
             doing = "being installed" if self.state is State.INSTALLING else "already working on a head"
             raise ClientError("busy", f"The backend is {doing}.", "Wait for it or cancel it first.")
+        self._looking = None
         self._cancel_wanted = False
         self._cancel_deadline = None
         self.error = None
@@ -317,6 +351,13 @@ def _drain(steps: Steps, listen: Callable[[Event], None], cancel: Callable[[], N
         signal.signal(signal.SIGINT, signal.SIG_DFL if previous is None else previous)
     assert isinstance(last, kind), f"the generator ends with {kind.__name__} or raises"
     return last
+
+
+def _understood(answer: Reply) -> tuple[FoundFace, ...]:
+    try:
+        return faces_from(answer.result)
+    except ValueError as error:
+        raise ClientError("bad_answer", f"The backend's answer was not understood: {error}.", SAME_RELEASE) from error
 
 
 def _cancelled(what: str = "head") -> ClientError:

@@ -34,6 +34,7 @@ class Engine:
         pascal_keys: write `JawOpen` instead of `jawOpen`.
         centimetres: sizes in the file are centimetres, so that nothing in it has to be scaled.
         lods_in_one_file: levels of detail as objects of one file instead of a file each.
+        flipped_green: normal maps are DirectX's, whose green grows downwards.
         expressions: further keys made of the 52: name -> weights.
     """
 
@@ -45,6 +46,7 @@ class Engine:
     pascal_keys: bool = False
     centimetres: bool = False
     lods_in_one_file: bool = False
+    flipped_green: bool = False
     expressions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def key_name(self, name: str) -> str:
@@ -93,6 +95,7 @@ ENGINES: tuple[Engine, ...] = (
         bones={"neck": "neck_01", "eye.L": "eye_l", "eye.R": "eye_r"},
         pascal_keys=True,
         centimetres=True,
+        flipped_green=True,
     ),
     Engine(
         "GODOT",

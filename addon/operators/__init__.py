@@ -3,7 +3,20 @@
 
 import bpy
 
-from . import backend, export, face, failure, generate, history, import_head, jobs, live_link, photo, pose_assets
+from . import (
+    backend,
+    export,
+    face,
+    failure,
+    generate,
+    history,
+    import_head,
+    jobs,
+    live_link,
+    looking,
+    photo,
+    pose_assets,
+)
 
 CLASSES = (
     import_head.PORTRAITHEAD_OT_import_head,
@@ -28,6 +41,7 @@ def register() -> None:
 
 def unregister() -> None:
     """Called when the add-on is disabled or Blender quits: the backend goes with it."""
+    looking.forget()
     jobs.close()
     bpy.types.ASSETBROWSER_MT_context_menu.remove(pose_assets.draw_asset_menu)
     for one in reversed(CLASSES):

@@ -125,44 +125,28 @@ class _Maintenance:
         redraw(context)
 
 
-class PORTRAITHEAD_OT_install_backend(_Maintenance, bpy.types.Operator):
-    """Download what makes the heads, about 3 GB with what it needs, into a folder of its own outside Blender"""
-
-    bl_idname = "portrait_head.install_backend"
-    bl_label = "Install"
-    action = Action.INSTALL
+def _operator(action: Action, label: str, description: str) -> type:
+    name = action.name.lower()
+    told = {"bl_idname": f"portrait_head.{name}_backend", "bl_label": label, "bl_description": description}
+    return type(f"PORTRAITHEAD_OT_{name}_backend", (_Maintenance, bpy.types.Operator), {**told, "action": action})
 
 
-class PORTRAITHEAD_OT_upgrade_backend(_Maintenance, bpy.types.Operator):
-    """Replace the installed backend by the version that belongs to this add-on; model packs stay"""
-
-    bl_idname = "portrait_head.upgrade_backend"
-    bl_label = "Upgrade"
-    action = Action.UPGRADE
-
-
-class PORTRAITHEAD_OT_verify_backend(_Maintenance, bpy.types.Operator):
-    """Look whether every part of the installed backend works"""
-
-    bl_idname = "portrait_head.verify_backend"
-    bl_label = "Verify"
-    action = Action.VERIFY
-
-
-class PORTRAITHEAD_OT_repair_backend(_Maintenance, bpy.types.Operator):
-    """Install the backend anew; model packs stay"""
-
-    bl_idname = "portrait_head.repair_backend"
-    bl_label = "Repair"
-    action = Action.REPAIR
-
-
-class PORTRAITHEAD_OT_remove_backend(_Maintenance, bpy.types.Operator):
-    """Take away what Install has put into the folder; model packs stay"""
-
-    bl_idname = "portrait_head.remove_backend"
-    bl_label = "Remove"
-    action = Action.REMOVE
+MAINTENANCE = (
+    _operator(
+        Action.INSTALL,
+        "Install",
+        "Download what makes the heads, about 3 GB with what it needs, into a folder of its own outside Blender",
+    ),
+    _operator(
+        Action.UPGRADE,
+        "Upgrade",
+        "Replace the installed backend by the version that belongs to this add-on; model packs stay",
+    ),
+    _operator(Action.VERIFY, "Verify", "Look whether every part of the installed backend works"),
+    _operator(Action.REPAIR, "Repair", "Install the backend anew; model packs stay"),
+    _operator(Action.REMOVE, "Remove", "Take away what Install has put into the folder; model packs stay"),
+)
+"""What calls the installer, an operator an action."""
 
 
 class PORTRAITHEAD_OT_cancel_install(bpy.types.Operator):
@@ -182,13 +166,13 @@ class PORTRAITHEAD_OT_cancel_install(bpy.types.Operator):
 
 
 class PORTRAITHEAD_OT_find_backend(bpy.types.Operator):
-    """Look for the backend again, for instance after installing it"""
+    """Look again for the backend and for what it has, for instance after installing it or downloading model packs"""
 
     bl_idname = "portrait_head.find_backend"
     bl_label = "Look Again"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        jobs.find_anew()
+        jobs.ask_anew()
         return {"FINISHED"}
 
 
@@ -207,11 +191,7 @@ class PORTRAITHEAD_OT_open_log(bpy.types.Operator):
 
 
 CLASSES = (
-    PORTRAITHEAD_OT_install_backend,
-    PORTRAITHEAD_OT_upgrade_backend,
-    PORTRAITHEAD_OT_verify_backend,
-    PORTRAITHEAD_OT_repair_backend,
-    PORTRAITHEAD_OT_remove_backend,
+    *MAINTENANCE,
     PORTRAITHEAD_OT_cancel_install,
     PORTRAITHEAD_OT_find_backend,
     PORTRAITHEAD_OT_open_log,

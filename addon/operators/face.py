@@ -34,14 +34,26 @@ class HeadOperator:
         assert head is not None
         return head
 
-    @staticmethod
-    def key_if_wanted(context: bpy.types.Context, head: ImportedHead, changed: list[str]) -> None:
-        """Keyframe what changed while Blender's automatic keyframing is on, as dragging a slider does."""
+
+class PosingOperator(HeadOperator):
+    """What every operator that moves the face has in common"""
+
+    def pose(self, context: bpy.types.Context, head: ImportedHead) -> list[str] | None:
+        """Move the face; returns the keys that changed, or None after a report of why nothing could be done."""
+        raise NotImplementedError
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """While Blender's automatic keyframing is on, keyframe what changed, as dragging a slider does."""
+        head = self.head(context)
+        changed = self.pose(context, head)
+        if changed is None:
+            return {"CANCELLED"}
         if context.scene.tool_settings.use_keyframe_insert_auto:
             face_controls.insert_keys(head, changed, context.scene.frame_current)
+        return {"FINISHED"}
 
 
-class PORTRAITHEAD_OT_face_preset(HeadOperator, bpy.types.Operator):
+class PORTRAITHEAD_OT_face_preset(PosingOperator, bpy.types.Operator):
     """Put this expression or viseme on the face"""
 
     bl_idname = "portrait_head.face_preset"
@@ -67,14 +79,11 @@ class PORTRAITHEAD_OT_face_preset(HeadOperator, bpy.types.Operator):
         self.add = event.shift
         return self.execute(context)
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        head = self.head(context)
-        changed = face_controls.apply_preset(head, PRESETS[self.preset], self.strength, self.add)
-        self.key_if_wanted(context, head, changed)
-        return {"FINISHED"}
+    def pose(self, context: bpy.types.Context, head: ImportedHead) -> list[str]:
+        return face_controls.apply_preset(head, PRESETS[self.preset], self.strength, self.add)
 
 
-class PORTRAITHEAD_OT_face_reset(HeadOperator, bpy.types.Operator):
+class PORTRAITHEAD_OT_face_reset(PosingOperator, bpy.types.Operator):
     """Put the face, or one part of it, back to rest"""
 
     bl_idname = "portrait_head.face_reset"
@@ -90,14 +99,12 @@ class PORTRAITHEAD_OT_face_reset(HeadOperator, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        head = self.head(context)
+    def pose(self, context: bpy.types.Context, head: ImportedHead) -> list[str]:
         names = next((each.names for each in REGIONS if each.identifier == self.region), None)
-        self.key_if_wanted(context, head, face_controls.reset(head, names))
-        return {"FINISHED"}
+        return face_controls.reset(head, names)
 
 
-class PORTRAITHEAD_OT_face_mirror(HeadOperator, bpy.types.Operator):
+class PORTRAITHEAD_OT_face_mirror(PosingOperator, bpy.types.Operator):
     """Copy one side of the face over the other, or turn the face into its mirror image"""
 
     bl_idname = "portrait_head.face_mirror"
@@ -113,10 +120,8 @@ class PORTRAITHEAD_OT_face_mirror(HeadOperator, bpy.types.Operator):
         ),
     )
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        head = self.head(context)
-        self.key_if_wanted(context, head, face_controls.mirror(head, self.way))
-        return {"FINISHED"}
+    def pose(self, context: bpy.types.Context, head: ImportedHead) -> list[str]:
+        return face_controls.mirror(head, self.way)
 
 
 class PORTRAITHEAD_OT_face_key(HeadOperator, bpy.types.Operator):

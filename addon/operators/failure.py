@@ -76,7 +76,8 @@ class PORTRAITHEAD_OT_copy_report(bpy.types.Operator):
             error, log = backend.status.error, jobs.install_log_path()
         assert error is not None
         found = jobs.find(context)
-        device = jobs.device() or "not started"
+        machine = jobs.machine()
+        device = f"{machine.in_words} ({machine.name})" if machine is not None else "not started"
         where = found.message if isinstance(found, ClientError) else f"{found.found}, {device}"
         context.window_manager.clipboard = failure_report(error, bpy.app.version_string, own_version(), where, log)
         self.report({"INFO"}, "The report is on the clipboard")

@@ -18,10 +18,10 @@ from ..scene.heads import active_head
 from ..scene.importer import ImportedHead, import_steps
 from ..scene.retexture import replace_textures
 from ..ui.view import redraw, show
-from . import jobs
+from . import jobs, looking
 
 TIMER_SECONDS = 0.1
-TICK_SECONDS = 0.02
+TICK_SECONDS = 0.008
 """How long a tick may go on taking steps; the longest step of an import adds to it."""
 
 Ending = Generator[None, None, str]
@@ -79,6 +79,7 @@ class PORTRAITHEAD_OT_generate(bpy.types.Operator):
         finally:
             if done:
                 self._remove_timer(context)
+                looking.look_at(context.scene.portrait_head.photo_path())  # one that was chosen meanwhile
             redraw(context)
         return self._finish(context) if done else {"PASS_THROUGH"}
 

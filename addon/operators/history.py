@@ -4,16 +4,14 @@
 
 from __future__ import annotations
 
-import json
-
 import bpy
 
 from ..job_records import JobRecord
 from ..scene.asset import AssetError
 from ..scene.heads import active_head
-from ..scene.importer import MARK, import_head
+from ..scene.importer import import_head, made_in
 from ..ui.view import show
-from . import jobs
+from . import job_folders, jobs
 
 
 class _OnRecord:
@@ -23,9 +21,9 @@ class _OnRecord:
 
     def record(self) -> JobRecord | None:
         """The record of the job; reports where there is none."""
-        found = next((each for each in jobs.records() if each.folder.name == self.job), None)
+        found = next((each for each in job_folders.records() if each.folder.name == self.job), None)
         if found is None:
-            jobs.look_again()
+            job_folders.look_again()
             self.report({"ERROR"}, "This job is no longer there.")  # type: ignore[attr-defined]  # an operator's
         return found
 
@@ -51,7 +49,7 @@ class PORTRAITHEAD_OT_reimport(_OnRecord, bpy.types.Operator):
 
 
 class PORTRAITHEAD_OT_variation(_OnRecord, bpy.types.Operator):
-    """Make a new head of the same photo with another seed: what the photo leaves open comes out differently"""
+    """Make one more head of the same photo: what the photo leaves open comes out differently"""
 
     bl_idname = "portrait_head.variation"
     bl_label = "Make a Variation"
@@ -61,12 +59,13 @@ class PORTRAITHEAD_OT_variation(_OnRecord, bpy.types.Operator):
         if record is None:
             return {"CANCELLED"}
         _take_over(context.scene.portrait_head, record)
-        context.scene.portrait_head.seed = record.seed + 1
+        seeds = (each.seed for each in job_folders.records() if each.photo == record.photo)
+        context.scene.portrait_head.seed = max(seeds, default=record.seed) + 1
         return _generate(self, context, "HEAD")
 
 
 class PORTRAITHEAD_OT_retexture(_OnRecord, bpy.types.Operator):
-    """Paint the active head anew from this photo, with the texture settings of the panel; its shape and pose stay"""
+    """Paint the active head anew with the size of the texture and the light that are set above; shape and pose stay"""
 
     bl_idname = "portrait_head.retexture"
     bl_label = "New Textures"
@@ -82,9 +81,8 @@ class PORTRAITHEAD_OT_retexture(_OnRecord, bpy.types.Operator):
         record, head = self.record(), active_head(context)
         if record is None or head is None:
             return {"CANCELLED"}
-        made_of = json.loads(head.collection.get(MARK, "{}")).get("photo", "")
-        if made_of != record.photo.name:
-            self.report({"ERROR"}, f"This head was made of “{made_of}”, not of “{record.photo.name}”.")
+        if made_in(head) != record.folder.name:
+            self.report({"ERROR"}, f"“{head.collection.name}” is another head: paint it anew from its own row.")
             return {"CANCELLED"}
         _take_over(context.scene.portrait_head, record)
         return _generate(self, context, "TEXTURES")

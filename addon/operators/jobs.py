@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +19,14 @@ from ..client.backend import VARIABLE, Backend, find_backend
 from ..client.errors import ClientError
 from ..client.events import Event, Finished, PreviewReady, ProgressMade, StageStarted, Warned
 from ..client.installer import own_version
+from ..client.machine import Machine, Refusal, machine_from
 from ..client.request import HeadSettings, check_photo
 from ..client.session import Session
 from ..client.state import State
-from ..job_records import FaceBox, JobRecord, read_faces, read_records
 from ..packs import VARIABLE as MODELS_VARIABLE
 from ..packs import Pack, read_packs
+from . import job_folders
 
-JOBS_KEPT = 20  # the latest job folders; each lets a photo be made again with other settings without starting over
 STAGES = {
     "portrait": "Finding the face",
     "fit": "Fitting the head",
@@ -81,9 +79,10 @@ class HeadJob:
             raise ClientError("busy", "A head is already under way.", "Wait for it or cancel it first.")
         check_photo(settings.photo)
         session = _session_for(_backend(context))
-        self._steps = session.generate(settings.to_request(), _new_job_folder(settings.photo))
+        folder = job_folders.claim(job_folders.folder_for(settings))
+        self._steps = session.generate(settings.to_request(), folder)
         status = Status(running=True, stage="Starting the backend")
-        look_again()
+        job_folders.look_again()
 
     def step(self) -> Finished | None:
         """Go on without waiting; the result once there is one. Raises ClientError when the head fails."""
@@ -93,7 +92,7 @@ class HeadJob:
             for event in next(self._steps):
                 status.listen(event)
                 if isinstance(event, StageStarted):
-                    look_again()
+                    job_folders.look_again()
                 if isinstance(event, Finished):
                     finished = event
             if finished is not None:
@@ -102,7 +101,7 @@ class HeadJob:
         finally:
             status.running = going_on
             if not going_on:
-                look_again()
+                job_folders.look_again()
         return finished
 
     def abandon(self) -> None:
@@ -139,7 +138,10 @@ def why_not(context: bpy.types.Context) -> str:
     if not Path(photo).is_file():
         return f"The photo “{photo}” does not exist"
     found = find(context)
-    return found.message if isinstance(found, ClientError) else ""
+    if isinstance(found, ClientError):
+        return found.message
+    refused = tier_refusal(context.scene.portrait_head.tier)
+    return refused.reason if refused is not None else ""
 
 
 def find(context: bpy.types.Context) -> Backend | ClientError:
@@ -162,7 +164,14 @@ def find(context: bpy.types.Context) -> Backend | ClientError:
 def find_anew() -> None:
     """Look again on the next `find`: something may have been installed."""
     _find.cache_clear()
-    packs.cache_clear()
+    _packs.cache_clear()
+
+
+def ask_anew() -> None:
+    """Look again, and have the next job start a backend that does so too: it may find model packs, or a driver."""
+    find_anew()
+    if _session is not None and not _session.busy:
+        close()
 
 
 def backend_state() -> State:
@@ -172,9 +181,20 @@ def backend_state() -> State:
     return State.NOT_INSTALLED if isinstance(find(bpy.context), ClientError) else State.STOPPED
 
 
-def device() -> str:
-    """What the running backend computes on; empty before it has said so."""
-    return str(_session.hello.get("device", "")) if _session is not None else ""
+def ready_session() -> Session | None:
+    """The session whose backend runs and is free; nothing is started for it."""
+    return _session if _session is not None and _session.state is State.READY else None
+
+
+def machine() -> Machine | None:
+    """What the backend has said of its computer; None before it has been started."""
+    return machine_from(_session.hello) if _session is not None and _session.hello else None
+
+
+def tier_refusal(tier: str) -> Refusal | None:
+    """Why the backend cannot use a tier; None where it can, or has not been asked yet."""
+    told = machine()
+    return told.refusals.get(tier) if told is not None else None
 
 
 def is_other_release() -> bool:
@@ -185,12 +205,12 @@ def is_other_release() -> bool:
 
 def install_log_path() -> Path:
     """The log of the latest installation."""
-    return _user_folder("logs") / "install.log"
+    return job_folders.user_folder("logs") / "install.log"
 
 
 def log_path() -> Path:
     """The log of the backend."""
-    return _user_folder("logs") / "backend.log"
+    return job_folders.user_folder("logs") / "backend.log"
 
 
 @functools.lru_cache(maxsize=1)
@@ -212,9 +232,16 @@ def _find(
     return dataclasses.replace(found, command=command, environment=tuple(environment.items()))
 
 
-@functools.lru_cache(maxsize=1)
 def packs(folder: Path) -> tuple[Pack, ...]:
-    """The model packs, those in `folder` marked as here."""
+    """The model packs, those marked as here that the backend has, or before it has been started, those in `folder`."""
+    told = machine()
+    if told is None or told.packs is None:
+        return _packs(folder)
+    return tuple(dataclasses.replace(pack, here=pack.name in told.packs) for pack in _packs(folder))
+
+
+@functools.lru_cache(maxsize=1)
+def _packs(folder: Path) -> tuple[Pack, ...]:
     return read_packs(folder)
 
 
@@ -237,51 +264,3 @@ def _session_for(backend: Backend | None) -> Session:
         close()
         _session = Session(backend, log_path())
     return _session
-
-
-def records() -> tuple[JobRecord, ...]:
-    """What was made before, the latest first."""
-    return _records(str(_user_folder("jobs")))
-
-
-def faces(photo: str) -> tuple[FaceBox, ...]:
-    """The faces in the photo, largest first; none before a first try has looked for them."""
-    return _faces(photo) if photo else ()
-
-
-def look_again() -> None:
-    """Read records and faces anew when they are asked for next: a job has begun or ended."""
-    _records.cache_clear()
-    _faces.cache_clear()
-
-
-@functools.lru_cache(maxsize=1)
-def _records(folder: str) -> tuple[JobRecord, ...]:
-    return read_records(Path(folder))
-
-
-@functools.lru_cache(maxsize=8)
-def _faces(photo: str) -> tuple[FaceBox, ...]:
-    return read_faces(_job_folder(photo))
-
-
-def _job_folder(photo: str) -> Path:
-    """One folder a photo: other settings for the same photo then redo only the stages that read them."""
-    digest = hashlib.sha256(os.fsencode(Path(photo).resolve())).hexdigest()[:8]
-    return _user_folder("jobs") / f"{Path(photo).stem}-{digest}"
-
-
-def _new_job_folder(photo: str) -> Path:
-    """The photo's folder, made if need be; the oldest ones go."""
-    folder = _job_folder(photo)
-    jobs = folder.parent
-    folder.mkdir(exist_ok=True)
-    os.utime(folder)
-    latest = sorted((path for path in jobs.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
-    for old in latest[:-JOBS_KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
-    return folder
-
-
-def _user_folder(name: str) -> Path:
-    return Path(bpy.utils.extension_path_user(ROOT_PACKAGE, path=name, create=True))

@@ -8,7 +8,8 @@ import bpy
 
 from ..data.expressions import EXPRESSIONS, VISEMES
 from ..scene import face_controls, pose_assets
-from .face import HeadOperator
+from ..scene.importer import ImportedHead
+from .face import HeadOperator, PosingOperator
 
 
 class PORTRAITHEAD_OT_make_pose_assets(bpy.types.Operator):
@@ -40,7 +41,7 @@ class PORTRAITHEAD_OT_keep_pose_asset(HeadOperator, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class PORTRAITHEAD_OT_apply_pose_asset(HeadOperator, bpy.types.Operator):
+class PORTRAITHEAD_OT_apply_pose_asset(PosingOperator, bpy.types.Operator):
     """Put the expression of this asset on the active head"""
 
     bl_idname = "portrait_head.apply_pose_asset"
@@ -50,16 +51,14 @@ class PORTRAITHEAD_OT_apply_pose_asset(HeadOperator, bpy.types.Operator):
         name="Asset", description="Name of an action in this file; the selected asset if empty", options={"SKIP_SAVE"}
     )
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        pose = self._pose(context)
+    def pose(self, context: bpy.types.Context, head: ImportedHead) -> list[str] | None:
+        pose = self._chosen(context)
         if not pose:
             self.report({"ERROR"}, "This asset holds no expression. Choose one that Portrait Head made.")
-            return {"CANCELLED"}
-        head = self.head(context)
-        self.key_if_wanted(context, head, face_controls.set_weights(head, pose))
-        return {"FINISHED"}
+            return None
+        return face_controls.set_weights(head, pose)
 
-    def _pose(self, context: bpy.types.Context) -> dict[str, float]:
+    def _chosen(self, context: bpy.types.Context) -> dict[str, float]:
         if self.action:
             action = bpy.data.actions.get(self.action)
             return pose_assets.read_pose(action) if action else {}

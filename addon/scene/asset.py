@@ -11,6 +11,7 @@ import json
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +19,15 @@ import numpy as np
 
 from .arkit import ARKIT_NAMES
 
-FORMAT = 1
+FORMAT = 2
+SCULPT = ("sculpt", "sculpt_hair")
+"""The meshes of the free-topology head, which an asset may have beside the others."""
+KEYED = ("head", "sculpt")
 HEAD_HEIGHT = (0.15, 0.7)
 """Metres. From a head cut below the chin to a bust; outside it the asset was not written in metres."""
 ALPHA_MODES = ("opaque", "mask", "blend")
+COLOR_SPACES = {"base_color": "sRGB", "normal": "Non-Color", "orm": "Non-Color"}
+"""The maps that a material can have, and how Blender has to read each."""
 REGENERATE = "Generate the head again."
 
 
@@ -35,15 +41,16 @@ class Material:
 
     Attributes:
         name: skin, eyes, mouth, lashes or hair.
-        base_color: the sRGB PNG.
+        maps: its PNG files by what they show: base_color; normal (tangent space, OpenGL); orm (red ambient occlusion,
+            green roughness, blue metalness). Only the first is always there.
         alpha: opaque; mask (each texel is there or not); blend (translucent).
-        roughness: 0..1.
+        roughness: 0..1, where there is no orm.
         subsurface: 0..1, weight of light scattering below the surface.
         specular: 0..1, where 0.5 is 4 % reflection (index of refraction 1.5).
     """
 
     name: str
-    base_color: Path
+    maps: Mapping[str, Path]
     alpha: str
     roughness: float
     subsurface: float
@@ -65,7 +72,7 @@ class MeshArrays:
     """One mesh in backend axes: metres, +Y up, +Z out of the face, +X to the subject's left.
 
     Attributes:
-        name: head or hair.
+        name: head or hair; of the free-topology head sculpt or sculpt_hair.
         vertices: [V, 3] float32.
         faces: [F, 4] int32, counter-clockwise from outside; a triangle has -1 in its last column.
         uvs: [F, 4, 2] float32, one a corner, origin bottom left.
@@ -142,6 +149,7 @@ class HeadAsset:
     materials: tuple[Material, ...]
     head: MeshArrays
     hair: MeshArrays | None
+    sculpt: tuple[MeshArrays, ...]
     bones: tuple[Bone, ...]
     provenance: dict
     photo_pose: PhotoPose
@@ -177,9 +185,9 @@ def _asset(folder: Path, description: dict) -> HeadAsset:
     arrays = _read_arrays(folder / "arrays.npz")
     meshes = {}
     for entry in description["meshes"]:
-        keys = len(ARKIT_NAMES) if entry["name"] == "head" else 0
+        keys = len(ARKIT_NAMES) if entry["name"] in KEYED else 0
         meshes[entry["name"]] = _mesh(folder, arrays, entry, len(materials), len(bones), keys)
-    if "head" not in meshes or set(meshes) - {"head", "hair"}:
+    if "head" not in meshes or set(meshes) - {"head", "hair", *SCULPT}:
         raise AssetError(f"The meshes of {folder} are {sorted(meshes)}, not head and hair. {REGENERATE}")
     height = float(np.ptp(meshes["head"].vertices[:, 1]))
     if not HEAD_HEIGHT[0] <= height <= HEAD_HEIGHT[1]:
@@ -191,6 +199,7 @@ def _asset(folder: Path, description: dict) -> HeadAsset:
         materials=materials,
         head=meshes["head"],
         hair=meshes.get("hair"),
+        sculpt=tuple(meshes[name] for name in SCULPT if name in meshes),
         bones=bones,
         provenance=dict(description["provenance"]),
         photo_pose=_photo_pose(folder, description["photo_pose"]),
@@ -264,10 +273,25 @@ def _material(folder: Path, entry: dict) -> Material:
         raise AssetError(f"alpha of {name} in {folder} is {entry['alpha']!r}, not one of {ALPHA_MODES}. {REGENERATE}")
     return Material(
         name,
-        _texture(folder, entry["base_color"]),
+        _maps(folder, name, entry["maps"]),
         entry["alpha"],
         *(_unit(folder, name, key, entry[key]) for key in ("roughness", "subsurface", "specular")),
     )
+
+
+def _maps(folder: Path, owner: str, entries: dict) -> dict[str, Path]:
+    if "base_color" not in entries or set(entries) - set(COLOR_SPACES):
+        raise AssetError(
+            f"The maps of {owner} in {folder} are {sorted(entries)}, not base_color and some of "
+            f"{sorted(set(COLOR_SPACES) - {'base_color'})}. {REGENERATE}"
+        )
+    for kind, entry in entries.items():
+        if entry["color_space"] != COLOR_SPACES[kind]:
+            raise AssetError(
+                f"The {kind} map of {owner} in {folder} is said to be {entry['color_space']!r}, "
+                f"not {COLOR_SPACES[kind]!r}. {REGENERATE}"
+            )
+    return {kind: _texture(folder, entry["file"]) for kind, entry in entries.items()}
 
 
 def _bones(folder: Path, entries: list[dict]) -> tuple[Bone, ...]:

@@ -18,6 +18,7 @@ COLLECTIONS = (
     "lights",
     "curves",
     "materials",
+    "node_groups",
     "worlds",
     "images",
     "actions",

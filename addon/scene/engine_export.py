@@ -102,6 +102,8 @@ def _write(
         keys = _rename_keys(copy, engine)
         if options.texture_size is not None:
             _shrink_textures(copy, options.texture_size)
+        if engine.flipped_green:
+            _flip_green(copy)
         levels = _levels(copy, options)
         if engine.centimetres:
             _to_centimetres(copy, levels)
@@ -153,11 +155,25 @@ def _add_expressions(copy: StagedHead, expressions: Mapping[str, Mapping[str, fl
     add_keys(copy.head, made)
 
 
-def _shrink_textures(copy: StagedHead, size: int) -> None:
+def _images(copy: StagedHead, kind: str | None = None) -> set[bpy.types.Image]:
+    """The pictures of the head's materials, or those of one kind of map (normal, orm)."""
     slots = [slot for mesh in (copy.head, copy.hair) if mesh for slot in mesh.material_slots if slot.material]
     trees = [slot.material.node_tree for slot in slots if slot.material.node_tree]
-    images = {node.image for tree in trees for node in tree.nodes if node.type == "TEX_IMAGE" and node.image}
-    for image in images:
+    nodes = [node for tree in trees for node in tree.nodes if node.type == "TEX_IMAGE" and node.image]
+    return {node.image for node in nodes if kind is None or node.name == kind}
+
+
+def _flip_green(copy: StagedHead) -> None:
+    for image in _images(copy, "normal"):
+        pixels = np.empty(len(image.pixels), dtype=np.float32)
+        image.pixels.foreach_get(pixels)
+        pixels[1::4] = 1.0 - pixels[1::4]
+        image.pixels.foreach_set(pixels)
+        image.pack()
+
+
+def _shrink_textures(copy: StagedHead, size: int) -> None:
+    for image in _images(copy):
         longest = max(image.size)
         if longest > size:
             image.scale(*(max(1, round(side * size / longest)) for side in image.size))

@@ -19,6 +19,9 @@ KEYS_A_STEP = 13
 MARK = "portrait_head"
 """Custom property of a head's collection; by it a head is found again in a file that was saved and opened."""
 
+SCULPT = "portrait_head_sculpt"
+"""Custom property of the free-topology head's objects, which are hidden and no part of what is posed or exported."""
+
 
 @dataclass(frozen=True)
 class ImportedHead:
@@ -89,12 +92,17 @@ def head_of(item: bpy.types.Object | bpy.types.Collection) -> ImportedHead | Non
         if MARK not in collection:
             continue
         armature = next((each for each in collection.objects if each.type == "ARMATURE"), None)
-        meshes = [each for each in collection.objects if each.type == "MESH"]
+        meshes = [each for each in collection.objects if each.type == "MESH" and SCULPT not in each]
         head = next((each for each in meshes if each.data.shape_keys), None)
         hair = next((each for each in meshes if each is not head and not each.data.shape_keys), None)
         if head and armature:
             return ImportedHead(collection, head, hair, armature)
     return None
+
+
+def made_in(head: ImportedHead) -> str:
+    """The name of the job folder that the head's asset lay in; empty where it is not known."""
+    return str(json.loads(head.collection.get(MARK, "{}")).get("job", ""))
 
 
 def _import(
@@ -104,7 +112,8 @@ def _import(
     yield
     own = bpy.data.collections.new(name or described.name)
     head = yield from _build(described, own)
-    own[MARK] = json.dumps({"format": asset.FORMAT, "generator": described.generator, **described.provenance})
+    mark = {"format": asset.FORMAT, "generator": described.generator, **described.provenance}
+    own[MARK] = json.dumps({**mark, "job": asset_folder.resolve().parent.name})
     (collection or bpy.context.scene.collection).children.link(own)
     return head
 
@@ -127,6 +136,15 @@ def _build(described: asset.HeadAsset, own: bpy.types.Collection) -> Generator[N
         hair = _build_mesh(described.hair, f"{name} Hair", made, own)
         yield
         rig.bind(hair, armature, described.bones, described.hair)
+        yield
+    for arrays in described.sculpt:
+        each = _build_mesh(arrays, f"{name} {arrays.name.replace('_', ' ').title()}", made, own)
+        each[SCULPT] = True
+        each.hide_viewport = each.hide_render = True  # it stands where the head stands
+        yield
+        if arrays.shape_keys is not None:
+            yield from _add_shape_keys(each, arrays)
+        rig.bind(each, armature, described.bones, arrays)
         yield
     for material in [each for each in made if each.users == 0]:
         bpy.data.materials.remove(material)

@@ -15,8 +15,8 @@ from .materials import load_texture
 def replace_textures(head: ImportedHead, asset_folder: Path) -> list[str]:
     """Puts the pictures of the asset in `asset_folder` into the head's materials; returns which were replaced.
 
-    A material that the artist has replaced, or whose texture node is gone, is left alone. After an error everything is
-    as it was.
+    A material that the artist has replaced, or whose texture nodes are gone, is left alone. After an error everything
+    is as it was.
 
     Raises:
         AssetError: the folder is no whole head asset.
@@ -29,17 +29,19 @@ def replace_textures(head: ImportedHead, asset_folder: Path) -> list[str]:
             material = next(
                 (slot.material for slot in slots if slot.material and _is(slot.material, description)), None
             )
-            if material is not None and material.node_tree is not None:
-                nodes = [node for node in material.node_tree.nodes if node.type == "TEX_IMAGE" and node.image]
-                if nodes:
-                    pairs.append((description.name, nodes[0], load_texture(description, nodes[0].image.name)))
+            if material is None or material.node_tree is None:
+                continue
+            for kind in description.maps:
+                node = material.node_tree.nodes.get(kind)
+                if node is not None and node.type == "TEX_IMAGE" and node.image:
+                    pairs.append((description.name, node, load_texture(description, kind, node.image.name)))
     for _, node, image in pairs:
         old, name = node.image, node.image.name
         node.image = image
         if old.users == 0:
             bpy.data.images.remove(old)
         image.name = name
-    return [name for name, _, _ in pairs]
+    return list(dict.fromkeys(name for name, _, _ in pairs))
 
 
 def _is(material: bpy.types.Material, description: asset.Material) -> bool:

@@ -31,6 +31,8 @@ def write_glb(path: Path) -> None:
         export_morph=True,
         export_morph_normal=True,
         export_morph_tangent=False,
+        # Normal maps are read in MikkTSpace; engines without it get it from the file.
+        export_tangents=True,
         # Some engines do not read sparse accessors.
         export_try_sparse_sk=False,
         export_skins=True,

@@ -7,19 +7,29 @@ from typing import ClassVar
 
 import bpy
 
-from ..job_records import place_in_words
-from ..operators import jobs
+from ..client.photo_faces import place_in_words
+from ..job_records import JobRecord
+from ..operators import job_folders, jobs, looking
+from ..scene.heads import active_head
+from ..scene.importer import made_in
 from .status import draw_backend, draw_error, draw_progress, draw_text
 from .thumbnails import icon
 
 PHOTO_SCALE = 6.0
 """Of the photo's thumbnail, in button heights."""
+FACE_SCALE = 3.0
+"""Of a face's."""
+FACES_SHOWN = 9
+"""The largest; the crowd behind them can be chosen by number."""
+FACE_COLUMNS = 3
 
+TIERS = ("embedded", "diffusion")
 NEEDS = {
     "embedded": "Runs on any computer, nothing to download.",
     "diffusion": "Needs an NVIDIA graphics card and model packs, see the preferences.",
 }
 """What each method asks of the computer."""
+QUALITIES = {"quick": "Quick", "standard": "Standard", "high": "High"}
 
 
 class PORTRAITHEAD_PT_main(bpy.types.Panel):
@@ -64,19 +74,39 @@ class PORTRAITHEAD_PT_history(bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        records = jobs.records()
+        records = job_folders.records()
         if not records:
             layout.label(text="None yet", icon="INFO")
-        for record in records:
-            row = layout.row(align=True)
-            row.enabled = not jobs.status.running
-            row.label(text=record.photo.stem, icon="USER" if record.finished else "TIME")
-            if record.finished:
-                row.operator("portrait_head.reimport", text="", icon="IMPORT").job = record.folder.name
-                row.operator("portrait_head.retexture", text="", icon="TEXTURE").job = record.folder.name
-                row.operator("portrait_head.variation", text="", icon="FILE_REFRESH").job = record.folder.name
-            row.operator("portrait_head.open_job", text="", icon="FILE_FOLDER").job = record.folder.name
+        head = active_head(context)
+        shown = made_in(head) if head is not None else ""
+        for photo in dict.fromkeys(record.photo for record in records):
+            box = layout.box()
+            box.enabled = not jobs.status.running
+            box.label(text=photo.stem, icon_value=icon(str(photo)))
+            column = box.column(align=True)
+            for record in records:
+                if record.photo == photo:
+                    _draw_record(column.row(align=True), record, record.folder.name == shown)
         layout.operator("portrait_head.import_head", icon="FILE_FOLDER")
+
+
+def _draw_record(row: bpy.types.UILayout, record: JobRecord, shown: bool) -> None:
+    """An earlier head in a row; `shown` is the one that is selected in the scene and can be painted anew."""
+    words = [QUALITIES.get(record.preset, record.preset)]
+    if record.face > 1:
+        words.append(f"face {record.face}")
+    if record.hair == "none":
+        words.append("no hair")
+    if record.seed:
+        words.append(f"no. {record.seed}")
+    row.label(text=", ".join(words), icon="USER" if record.finished else "TIME")
+    buttons = [("open_job", "FILE_FOLDER")]
+    if record.finished:
+        buttons = [("reimport", "IMPORT"), ("retexture", "TEXTURE"), ("variation", "FILE_REFRESH"), *buttons]
+    for name, picture in buttons:
+        one = row.row(align=True)
+        one.enabled = shown or name != "retexture"
+        one.operator(f"portrait_head.{name}", text="", icon=picture).job = record.folder.name
 
 
 def _draw_picture(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
@@ -86,23 +116,40 @@ def _draw_picture(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup)
 
 def _draw_photo(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
     layout.prop(settings, "photo", text="", placeholder="Choose or drop a photo")
-    faces = jobs.faces(settings.photo_path())
-    if len(faces) > 1:
-        layout.label(text=f"{len(faces)} faces in this photo, largest first")
-        grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
-        for index in range(len(faces)):
-            text = f"{index + 1}: {place_in_words(faces, index)}"
-            chosen = settings.face == index + 1
-            grid.operator("portrait_head.choose_face", text=text, depress=chosen).face = index + 1
+    look = looking.seen(settings.photo_path())
+    if len(look.faces) > 1:
+        _draw_faces(layout, settings, look)
+    if look.error is not None:
+        draw_text(layout, f"{look.error.message} {look.error.hint}", icon="ERROR")
+    for face in look.faces[settings.face - 1 : settings.face]:
+        if face.trouble:
+            draw_text(layout, face.trouble, icon="ERROR")
+        for warning in face.warnings:
+            draw_text(layout, warning, icon="INFO")
+
+
+def _draw_faces(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, look: looking.Look) -> None:
+    layout.label(text=f"Whose head? {len(look.faces)} faces, largest first")
+    shown = range(min(len(look.faces), FACES_SHOWN))
+    pictures = [icon(path) for path in look.pictures] or [0] * len(look.faces)
+    columns = min(FACE_COLUMNS, len(shown)) if any(pictures) else 2
+    grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, align=True)
+    for index in shown:
+        cell = grid.column(align=True)
+        if pictures[index]:
+            cell.template_icon(icon_value=pictures[index], scale=FACE_SCALE)
+        chosen = settings.face == index + 1
+        place = place_in_words(look.faces, index)
+        text = place[0].upper() + place[1:]
+        sign = "ERROR" if look.faces[index].trouble else "NONE"
+        cell.operator("portrait_head.choose_face", text=text, icon=sign, depress=chosen).face = index + 1
+    if len(look.faces) > FACES_SHOWN:
+        layout.prop(settings, "face")
 
 
 def _draw_choices(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
     layout.row(align=True).prop(settings, "preset", expand=True)
-    column = layout.column()
-    column.use_property_split = True
-    column.use_property_decorate = False
-    column.prop(settings, "tier")
-    draw_text(layout, NEEDS[settings.tier])
+    _draw_tier(layout, settings)
     header, body = layout.panel("portrait_head_settings", default_closed=True)
     header.label(text="Settings")
     if body is None:
@@ -112,10 +159,26 @@ def _draw_choices(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup)
     names = ["texture_size", "delight", "hair", "seed"]
     if settings.tier == "diffusion":
         names.append("prompt")
-    if len(jobs.faces(settings.photo_path())) < 2:
+    if not looking.seen(settings.photo_path()).faces:
         names.append("face")
     for name in names:
         body.prop(settings, name)
+
+
+def _draw_tier(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
+    row = layout.row(align=True)
+    for tier in TIERS:
+        one = row.row(align=True)
+        one.enabled = jobs.tier_refusal(tier) is None
+        one.prop_enum(settings, "tier", tier)
+    refused = jobs.tier_refusal("diffusion")
+    if refused is None:
+        draw_text(layout, NEEDS[settings.tier])
+        return
+    draw_text(layout, refused.reason, icon="INFO")
+    if settings.tier == "diffusion":
+        draw_text(layout, refused.hint)
+        layout.operator("portrait_head.find_backend", icon="FILE_REFRESH")
 
 
 def _draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

@@ -28,6 +28,9 @@ def draw_page(layout: bpy.types.UILayout, preferences: bpy.types.AddonPreference
     header.label(text="Backend")
     if body is not None:
         draw_backend(body, WIDTH)
+        machine = jobs.machine()
+        if machine is not None and machine.name:
+            draw_text(body, f"It computes on: {machine.name}", icon="BLANK1", width=WIDTH)
         body.prop(preferences, "backend", placeholder="looked for in the usual places")
         for name in ("device", "install_folder", "wheels_folder"):
             body.prop(preferences, name)
@@ -40,6 +43,10 @@ def draw_page(layout: bpy.types.UILayout, preferences: bpy.types.AddonPreference
     header.label(text="Models for the Diffusion Method")
     if body is not None:
         body.prop(preferences, "models_folder")
+        refused = jobs.tier_refusal("diffusion")
+        if refused is not None:
+            draw_text(body, f"{refused.reason} {refused.hint}", icon="INFO", width=WIDTH)
+            body.operator("portrait_head.find_backend", icon="FILE_REFRESH")
         _draw_packs(body, jobs.packs(preferences.models_path()))
 
     header, body = layout.panel("portrait_head_preferences_log", default_closed=True)

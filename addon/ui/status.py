@@ -10,7 +10,7 @@ import bpy
 from .. import ROOT_PACKAGE
 from ..client.errors import ClientError
 from ..client.state import State
-from ..operators import backend, jobs
+from ..operators import backend, jobs, looking
 from .thumbnails import icon
 
 PIXELS_A_LETTER = 7  # of Blender's interface font at 100 %, a little wide so that no word is cut
@@ -18,8 +18,6 @@ MARGIN = 40  # pixels of a box's border and an icon
 SHORTEST = 20  # letters
 PREVIEW_SCALE = 8.0  # of the picture of the head in the making, in button heights
 
-
-DEVICES = {"cpu": "the processor", "cuda": "the graphics card"}
 STATE_ICONS = {
     State.NOT_INSTALLED: "ERROR",
     State.INSTALLING: "TIME",
@@ -73,11 +71,11 @@ def _draw_missing(layout: bpy.types.UILayout, found: ClientError, width: float) 
 
 
 def _draw_present(layout: bpy.types.UILayout, width: float) -> None:
-    state = jobs.backend_state()
-    device = DEVICES.get(jobs.device(), jobs.device())
+    state, machine = jobs.backend_state(), jobs.machine()
     words = {State.STOPPED: "installed", State.ERROR: "stopped with an error"}
-    where = f" on {device}" if device else ""
-    layout.label(text=f"Backend {words.get(state, state.value)}{where}", icon=STATE_ICONS[state])
+    where = f" on {machine.in_words}" if machine is not None else ""
+    looks = ", looking at the photo" if looking.under_way() else ""
+    draw_text(layout, f"Backend {words.get(state, state.value)}{where}{looks}", icon=STATE_ICONS[state], width=width)
     if jobs.is_other_release():
         draw_text(layout, "It belongs to another release of this add-on.", icon="ERROR", width=width)
         layout.operator("portrait_head.upgrade_backend", icon="IMPORT")

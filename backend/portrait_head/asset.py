@@ -19,7 +19,7 @@ from portrait_head.head_model.model import Part
 from portrait_head.rendering.camera import PinholeCamera
 from portrait_head.storage import write_arrays
 
-FORMAT = 1
+FORMAT = 2
 PNG_COMPRESSION = 3  # of 9: a 2048 texture in a third of a second, 10 % larger than at 9
 
 
@@ -28,7 +28,7 @@ class AssetMesh:
     """One mesh of the head.
 
     Attributes:
-        name: "head" or "hair".
+        name: "head" or "hair", or, of the free-topology head, "sculpt" or "sculpt_hair".
         vertices: [V, 3] float32 metres.
         faces: [F, 4] int32, counter-clockwise from outside; -1 fills a triangle's row.
         uvs: [F, 4, 2] float32 for each corner, origin bottom left.
@@ -52,7 +52,18 @@ class AssetMesh:
 
 @dataclass(frozen=True)
 class Material:
-    """How a surface looks: a base colour image ([H, W, 3 or 4] uint8 sRGB, row 0 on top) and a few numbers, 0 to 1."""
+    """How a surface looks. Images have row 0 on top and sizes of their own; numbers are 0 to 1.
+
+    Attributes:
+        name: skin, eyes, mouth, lashes or hair.
+        base_color: [H, W, 3 or 4] uint8, sRGB.
+        alpha: "opaque", "mask" or "blend".
+        roughness: where there is no `orm`.
+        specular: 0.5 is a reflection of 4 % (index of refraction 1.5).
+        subsurface: weight of the light that scatters below the surface.
+        normal: [H, W, 3] uint8, tangent space (MikkTSpace), green along growing v; None for a smooth surface.
+        orm: [H, W, 3] uint8: ambient occlusion, roughness, metalness; None where `roughness` is enough.
+    """
 
     name: str
     base_color: np.ndarray
@@ -60,6 +71,12 @@ class Material:
     roughness: float
     specular: float
     subsurface: float
+    normal: np.ndarray | None = None
+    orm: np.ndarray | None = None
+
+
+MAPS = {"base_color": ("", "sRGB"), "normal": ("_normal", "Non-Color"), "orm": ("_orm", "Non-Color")}
+"""The images of a material: how their files' names end, and the colour space, as Blender calls it."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +128,10 @@ def write_asset(folder: Path, asset: HeadAsset) -> None:
                 arrays[f"{mesh.name}/{array}"] = getattr(mesh, array)
     write_arrays(folder / "arrays.npz", arrays)
     for material in asset.materials:
-        _write_png(folder / f"{material.name}.png", material.base_color)
+        for field, (ending, _) in MAPS.items():
+            image = getattr(material, field)
+            if image is not None:
+                _write_png(folder / f"{material.name}{ending}.png", image)
     _write_png(folder / "photo.png", asset.photo_pose.picture)
     pose = asset.photo_pose
     description = {
@@ -125,7 +145,11 @@ def write_asset(folder: Path, asset: HeadAsset) -> None:
         "materials": [
             {
                 "name": material.name,
-                "base_color": f"{material.name}.png",
+                "maps": {
+                    field: {"file": f"{material.name}{ending}.png", "color_space": space}
+                    for field, (ending, space) in MAPS.items()
+                    if getattr(material, field) is not None
+                },
                 "alpha": material.alpha,
                 "roughness": material.roughness,
                 "specular": material.specular,
@@ -167,10 +191,7 @@ def read_asset(folder: Path, kind: type[HeadAsset] = HeadAsset) -> HeadAsset:
         own.setdefault("shape_keys", np.zeros((0, len(own["vertices"]), 3), np.float32))
         parts = tuple(Part(p["name"], p["material"], tuple(p["vertices"]), tuple(p["faces"])) for p in mesh["parts"])
         meshes.append(AssetMesh(name=mesh["name"], parts=parts, **own))
-    materials = tuple(
-        Material(**{**material, "base_color": _read_png(folder / material["base_color"])})
-        for material in description["materials"]
-    )
+    materials = tuple(_read_material(folder, material) for material in description["materials"])
     bones = tuple(
         RigBone(b["name"], b["parent"], tuple(b["head"]), tuple(b["tail"])) for b in description["rig"]["bones"]
     )
@@ -195,6 +216,11 @@ def read_asset(folder: Path, kind: type[HeadAsset] = HeadAsset) -> HeadAsset:
         photo=description["provenance"]["photo"],
         licences=tuple(description["provenance"]["licences"]),
     )
+
+
+def _read_material(folder: Path, described: dict[str, Any]) -> Material:
+    images: dict[str, Any] = {field: _read_png(folder / one["file"]) for field, one in described["maps"].items()}
+    return Material(**{name: value for name, value in described.items() if name != "maps"}, **images)
 
 
 def _write_png(path: Path, image: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Checks that a machine has what the embedded tier needs."""
+"""Checks that a machine has what the embedded tier needs, and tells what the diffusion tier lacks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from portrait_head import system_libraries
@@ -20,11 +20,12 @@ NEEDED_DISK_GB = 1.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at."""
+    """One thing looked at; what is not `needed` may be missing."""
 
     subject: str
     good: bool
     text: str
+    needed: bool = True
 
 
 def examine() -> tuple[Finding, ...]:
@@ -32,7 +33,8 @@ def examine() -> tuple[Finding, ...]:
     checks: list[tuple[str, Callable[[], str]]] = [("Python", platform.python_version)]
     checks += [(name, lambda name=name: _package(name)) for name in PACKAGES]
     checks += [("head model", _head_model), ("cache folder", _cache_folder), ("disk", _disk)]
-    return tuple(_check(subject, look) for subject, look in checks)
+    found = tuple(_check(subject, look) for subject, look in checks)
+    return (*found, replace(_check("diffusion tier", _diffusion), needed=False))
 
 
 def _check(subject: str, look: Callable[[], str]) -> Finding:
@@ -74,3 +76,11 @@ def _disk() -> str:
     if free < NEEDED_DISK_GB:
         raise PortraitHeadError("disk_full", f"Only {free:.1f} GB are free.", f"Free at least {NEEDED_DISK_GB:.0f} GB.")
     return f"{free:.0f} GB free"
+
+
+def _diffusion() -> str:
+    from portrait_head.models.readiness import readiness
+
+    found = readiness()
+    found.require()
+    return f"ready, with the packs of the set {found.packs.name}"

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -16,21 +17,43 @@ from pathlib import Path
 import portrait_head
 from portrait_head import failures
 from portrait_head.events import Event, Failed
+from portrait_head.photo.found_faces import FoundFaces
 from portrait_head.request import HeadRequest
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 DEATH_SECONDS = 5.0  # from the end of the pipe to the exit status
 
 
+@dataclass(frozen=True)
+class LookedAt:
+    """The answer to `Engine.look`: the faces, or why there are none to tell of."""
+
+    answer: FoundFaces | Failed
+
+
+Told = Event | LookedAt
+
+
+@dataclass(frozen=True)
+class _Head:
+    request: HeadRequest
+    folder: str
+
+
+@dataclass(frozen=True)
+class _Look:
+    photo: str
+
+
 class Engine:
-    """A child process that runs the pipeline.
+    """A child process that runs the pipeline and looks at photos, one after the other.
 
     Args:
-        tell: called from a thread with every event, at last with a `Failed` of kind `engine_died` when the process has
-            ended.
+        tell: called from a thread with every event and answer, at last with a `Failed` of kind `engine_died` when the
+            process has ended.
     """
 
-    def __init__(self, tell: Callable[[Engine, Event], None]) -> None:
+    def __init__(self, tell: Callable[[Engine, Told], None]) -> None:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         self._pipe: Connection = ours
@@ -41,17 +64,24 @@ class Engine:
 
     def submit(self, request: HeadRequest, folder: str) -> None:
         """Start a job."""
-        try:
-            self._pipe.send((request, folder))
-        except OSError:  # it has died while idle; the thread that reads its events says so
-            return
+        self._send(_Head(request, folder))
+
+    def look(self, photo: str) -> None:
+        """Look for the faces in a photo."""
+        self._send(_Look(photo))
 
     def end(self) -> None:
         """End the process now; finished stages stay."""
         self._process.kill()
         self._process.join()
 
-    def _pass_on(self, tell: Callable[[Engine, Event], None]) -> None:
+    def _send(self, task: _Head | _Look) -> None:
+        try:
+            self._pipe.send(task)
+        except OSError:  # it has died while idle; the thread that reads its events says so
+            return
+
+    def _pass_on(self, tell: Callable[[Engine, Told], None]) -> None:
         try:
             while True:
                 tell(self, self._pipe.recv())
@@ -79,17 +109,33 @@ def _signal_name(number: int) -> str:
 
 
 def _work(pipe: Connection, worker: int) -> None:
-    """The engine's loop: take a job, send its events."""
+    """The engine's loop: take a task, send what there is to tell of it."""
     _end_with(worker)
     while True:
         try:
-            request, folder = pipe.recv()
+            task = pipe.recv()
         except EOFError:
             return
-        try:
-            portrait_head.generate(request, Path(folder), pipe.send)
-        except Exception as error:  # noqa: BLE001  the net under the engine
-            pipe.send(failures.as_event(error))
+        if isinstance(task, _Look):
+            pipe.send(LookedAt(_look(task.photo)))
+        else:
+            _make(task, pipe)
+
+
+def _make(head: _Head, pipe: Connection) -> None:
+    try:
+        portrait_head.generate(head.request, Path(head.folder), pipe.send)
+    except Exception as error:  # noqa: BLE001  the net under the engine
+        pipe.send(failures.as_event(error))
+
+
+def _look(photo: str) -> FoundFaces | Failed:
+    try:
+        from portrait_head.photo.survey import survey  # the imports of the face networks, which then stay warm
+
+        return survey(photo)
+    except Exception as error:  # noqa: BLE001  the net under the engine
+        return failures.as_event(error)
 
 
 def _end_with(worker: int) -> None:

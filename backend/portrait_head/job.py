@@ -3,8 +3,8 @@
     request.json  events.jsonl  01_portrait/ ... 06_expressions/  asset/  report.json
 
 A stage works into a hidden folder that is renamed when it is whole. Beside its result lies `stage.json` with a digest
-of everything that went in: the request's fields that the stage reads, the photos' bytes, this package's code and the
-digests of the stages before it. A finished stage whose digest still matches is not run again.
+of everything that went in: the request's fields that the stage reads, the photos' bytes, the versions of models, this
+package's code and the digests of the stages before it. A finished stage whose digest still matches is not run again.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Stage:
         seconds: how long it usually takes on two cores, for progress and the time left.
         save: writes the result into a folder.
         load: reads it back.
+        models: what else goes in: the versions of the models that it asks.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Stage:
     seconds: float
     save: Callable[[Path, Any], None] = storage.save
     load: Callable[[Path, type], Any] = storage.load
+    models: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,7 @@ class Job:
     def _digest(self, stage: Stage, before: tuple[Finished, ...]) -> str:
         settings = {name: getattr(self._request, name) for name in stage.reads if name != "photos"}
         digest = hashlib.sha256(f"{stage.name} {_code_digest()} {json.dumps(settings, sort_keys=True)}".encode())
+        digest.update(stage.models.encode())
         if "photos" in stage.reads:
             for photo in self._request.photos:
                 path = Path(photo)

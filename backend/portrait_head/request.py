@@ -9,10 +9,18 @@ from typing import Any
 
 from portrait_head.errors import PortraitHeadError
 
+AUTO = "auto"
 TIERS = ("embedded", "diffusion")
 PRESETS = ("quick", "standard", "high")
 HAIR = ("auto", "none")
 TEXTURE_SIZES = (1024, 2048, 4096)
+DEVICES = (AUTO, "cuda", "cpu")
+PACKS = (AUTO, "diffusion", "commercial")
+REFERENCES = (AUTO, "predicted", "drawn")
+CHOICES = {
+    "tier": TIERS, "preset": PRESETS, "hair": HAIR, "texture_size": TEXTURE_SIZES, "device": DEVICES, "packs": PACKS,
+    "references": REFERENCES,
+}  # fmt: skip
 MAX_PHOTOS = 5
 
 
@@ -30,6 +38,13 @@ class HeadRequest:
         texture_size: side of the skin texture in texels.
         delight: 0 to 1, how much of the photo's light is taken out of the skin.
         hair: "auto", or "none" for a bare head.
+        device: where the diffusion tier computes: "cuda", "cpu" (which takes hours), or "auto" for CUDA.
+        packs: the set of model packs that the diffusion tier uses: "diffusion", "commercial" (all of whose licences
+            allow commercial use), or "auto" for the first that is whole.
+        references: how the diffusion tier sees the face's relief in the photo: "predicted" by one look of a network
+            trained on faces, "drawn" by the diffusion models (equation 4 of ID-Sculpt), or "auto" for the first that
+            the packs allow.
+        free_topology: whether the sculpt itself comes too, free of the head model's topology, textured and animated.
     """
 
     photos: tuple[str, ...]
@@ -41,6 +56,10 @@ class HeadRequest:
     texture_size: int = 2048
     delight: float = 0.7
     hair: str = "auto"
+    device: str = AUTO
+    packs: str = AUTO
+    references: str = AUTO
+    free_topology: bool = False
 
     def __post_init__(self) -> None:
         _check(1 <= len(self.photos) <= MAX_PHOTOS, "photos", len(self.photos), f"give 1 to {MAX_PHOTOS} photos")
@@ -49,7 +68,8 @@ class HeadRequest:
         _check(_is_int(self.seed) and 0 <= self.seed < 2**32, "seed", self.seed, "give a whole number below 2^32")
         _check(isinstance(self.prompt, str), "prompt", self.prompt, "give text")
         _check(isinstance(self.delight, int | float) and 0 <= self.delight <= 1, "delight", self.delight, "give 0 to 1")
-        for name, allowed in (("tier", TIERS), ("preset", PRESETS), ("hair", HAIR), ("texture_size", TEXTURE_SIZES)):
+        _check(isinstance(self.free_topology, bool), "free_topology", self.free_topology, "give true or false")
+        for name, allowed in CHOICES.items():
             value = getattr(self, name)
             _check(value in allowed, name, value, f"choose one of {', '.join(map(str, allowed))}")
 

@@ -8,6 +8,7 @@ worker ends too.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -18,16 +19,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import portrait_head
-from portrait_head.engine import Engine
+from portrait_head.engine import Engine, LookedAt, Told
 from portrait_head.errors import PortraitHeadError
 from portrait_head.events import Done, Event, Failed, ProgressMade
 from portrait_head.line_pipes import LineWriter, read_lines
+from portrait_head.machine import examine_machine
+from portrait_head.photo.found_faces import FoundFaces
 from portrait_head.request import HeadRequest
 
 PROTOCOL = 1
 MOST_UNREAD = 1000  # messages that wait to be handled
 PARSE_ERROR, INVALID_REQUEST, UNKNOWN_METHOD, INVALID_PARAMS, INTERNAL = -32700, -32600, -32601, -32602, -32603
-BUSY, OTHER_PROTOCOL = -32000, -32001
+BUSY, OTHER_PROTOCOL, FAILED = -32000, -32001, -32002
 
 log = logging.getLogger("portrait_head")
 
@@ -48,7 +51,14 @@ class _Line:
 @dataclass(frozen=True)
 class _FromEngine:
     engine: Engine
-    event: Event
+    event: Told
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A request whose answer the engine is looking for."""
+
+    number: str | int | None
 
 
 class _EndOfRequests:
@@ -76,6 +86,7 @@ class Worker:
         self._inbox: queue.Queue[_Line | _FromEngine | _EndOfRequests] = queue.Queue(MOST_UNREAD)
         self._engine: Engine | None = None
         self._busy = False
+        self._question: _Question | None = None
         threading.Thread(target=self._read, args=(requests,), daemon=True).start()
 
     def run(self) -> None:
@@ -101,7 +112,7 @@ class Worker:
             self._inbox.put(_Line(line))
         self._inbox.put(_EndOfRequests())
 
-    def _hear_engine(self, engine: Engine, event: Event) -> None:
+    def _hear_engine(self, engine: Engine, event: Told) -> None:
         self._out.wait_for_room()
         self._inbox.put(_FromEngine(engine, event))
 
@@ -115,12 +126,12 @@ class Worker:
             number = _number(message)
             return self._follow(number, message["method"], message.get("params") or {})
         except _Refused as refused:
-            self._send({"id": number, "error": refused.error})
+            self._refuse(number, refused)
         except Exception as error:
             log.exception("a request could not be handled")
             what = f"Something went wrong that should not: {type(error).__name__}: {error}"
             refused = _Refused(INTERNAL, "unexpected", what, "Please report it with the log.")
-            self._send({"id": number, "error": refused.error})
+            self._refuse(number, refused)
         return True
 
     def _follow(self, number: str | int | None, method: str, params: Any) -> bool:
@@ -129,6 +140,8 @@ class Worker:
         match method:
             case "hello":
                 self._answer(number, _hello(params))
+            case "faces":
+                self._look(number, params)
             case "generate":
                 self._generate(number, params)
             case "cancel":
@@ -141,46 +154,73 @@ class Worker:
                 raise _Refused(UNKNOWN_METHOD, "unknown_method", f"There is no method {method[:80]}.", hint)
         return True
 
+    def _look(self, number: str | int | None, params: dict[str, Any]) -> None:
+        """Ask for the faces of a photo; a job may be started meanwhile and then follows."""
+        if self._busy or self._question is not None:
+            doing = "A job is running" if self._busy else "Another photo is being looked at"
+            raise _Refused(BUSY, "busy", f"{doing}.", "Wait for its end or cancel it.")
+        photo = _path(params, "photo", "The parameter photo names the photo.", "Give the path of a file.")
+        self._question = _Question(number)
+        self._warm_engine().look(photo)
+
     def _generate(self, number: str | int | None, params: dict[str, Any]) -> None:
         if self._busy:
             raise _Refused(BUSY, "busy", "A job is running; cancel it first.", "Wait for its end or cancel it.")
-        job = params.get("job")
-        if not isinstance(job, str) or not job or "\0" in job:
-            what = "The parameter job names the job folder."
-            raise _Refused(INVALID_PARAMS, "bad_request", what, "Give the path of a folder.")
+        job = _path(params, "job", "The parameter job names the job folder.", "Give the path of a folder.")
         try:
             request = HeadRequest.from_dict(params.get("request"))
         except PortraitHeadError as error:
             raise _Refused(INVALID_PARAMS, error.kind, error.message, error.hint) from error
-        if self._engine is None:
-            self._engine = Engine(self._hear_engine)
         self._busy = True
         self._answer(number, {"job": job})
-        self._engine.submit(request, job)
+        self._warm_engine().submit(request, job)
 
     def _cancel(self, number: str | int | None) -> None:
-        was_busy = self._busy
-        if was_busy:
-            self._end_engine()
-        self._answer(number, {"cancelled": was_busy})
-        if was_busy:
-            self._notify(Failed("cancelled", "The job was cancelled.", "Start it again to continue where it stopped."))
+        under_way = self._busy or self._question is not None
+        self._answer(number, {"cancelled": under_way})
+        if under_way:
+            hint = "Start it again to continue where it stopped."
+            self._end_work(Failed("cancelled", "The job was cancelled.", hint))
 
-    def _handle_event(self, event: Event) -> None:
-        if isinstance(event, Failed) and event.kind == "engine_died":
-            was_busy = self._busy
-            self._end_engine()
-            if not was_busy:
-                return  # it died idle: the next job starts another one
-        if isinstance(event, Done | Failed):
-            self._busy = False
-        self._notify(event)
+    def _handle_event(self, event: Told) -> None:
+        if isinstance(event, LookedAt):
+            self._answer_question(event.answer)
+        elif isinstance(event, Failed) and event.kind == "engine_died":
+            self._end_work(event)  # idle: the next task starts another engine
+        else:
+            self._busy = self._busy and not isinstance(event, Done | Failed)
+            self._notify(event)
+
+    def _answer_question(self, answer: FoundFaces | Failed) -> None:
+        question, self._question = self._question, None
+        if question is None:
+            return
+        if isinstance(answer, Failed):
+            self._refuse(question.number, _Refused(FAILED, answer.kind, answer.message, answer.hint))
+        else:
+            self._answer(question.number, answer.to_result())
+
+    def _warm_engine(self) -> Engine:
+        if self._engine is None:
+            self._engine = Engine(self._hear_engine)
+        return self._engine
+
+    def _end_work(self, why: Failed) -> None:
+        """End the engine, and tell whoever waits for it."""
+        was_busy = self._busy
+        self._end_engine()
+        self._answer_question(why)
+        if was_busy:
+            self._notify(why)
 
     def _end_engine(self) -> None:
         if self._engine is not None:
             self._engine.end()
         self._engine = None
         self._busy = False
+
+    def _refuse(self, number: str | int | None, refused: _Refused) -> None:
+        self._send({"id": number, "error": refused.error})
 
     def _notify(self, event: Event) -> None:
         message = {"method": event.method, "params": event.to_params()}
@@ -214,6 +254,13 @@ def _number(message: dict[str, Any]) -> str | int | None:
     return number
 
 
+def _path(params: dict[str, Any], name: str, what: str, hint: str) -> str:
+    value = params.get(name)
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise _Refused(INVALID_PARAMS, "bad_request", what, hint)
+    return value
+
+
 def _hello(params: dict[str, Any]) -> dict[str, Any]:
     asked = params.get("protocol", PROTOCOL)
     if asked != PROTOCOL:
@@ -223,4 +270,10 @@ def _hello(params: dict[str, Any]) -> dict[str, Any]:
             f"This backend (version {portrait_head.__version__}) speaks protocol {PROTOCOL}, not {str(asked)[:20]}.",
             "Install the add-on and the backend from the same release.",
         )
-    return {"protocol": PROTOCOL, "version": portrait_head.__version__, "device": "cpu", "vram_mb": 0, "packs": []}
+    return {"protocol": PROTOCOL, "version": portrait_head.__version__, **_machine()}
+
+
+@functools.cache
+def _machine() -> dict[str, Any]:
+    """Looked at once: a worker tells the same for as long as it runs."""
+    return examine_machine().to_result()

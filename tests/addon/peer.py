@@ -2,18 +2,22 @@
 
     python peer.py MANNER [FOLDER]
 
-MANNER: well, other, slow, deaf, crash, killed, noisy, old, refuse, mute, unread. FOLDER: a head asset to copy.
-A photo whose name contains "bad" fails with `no_face`, whatever the manner.
+MANNER: well, other, slow, deaf, flood, crash, killed, noisy, old, refuse, mute, unread. FOLDER: a head asset to copy.
+A photo whose name contains "bad" fails with `no_face`, whatever the manner; in one whose name contains "group" there
+are two faces, a red one on the right and a smaller, blue one on the left, which is no good.
 """
 
+import base64
 import json
 import os
 import shutil
 import signal
+import struct
 import sys
 import threading
 import time
 import tomllib
+import zlib
 from pathlib import Path
 
 MANNER = sys.argv[1]
@@ -35,6 +39,35 @@ def tell(method: str, **params: object) -> None:
 
 def reply(identifier: int, **result: object) -> None:
     write({"id": identifier, "result": result})
+
+
+def plain_picture(red: int, green: int, blue: int) -> bytes:
+    """A PNG file of one colour."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = (b"\0" + bytes((red, green, blue)) * 32) * 32
+    header = struct.pack(">IIBBBBB", 32, 32, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def face(box: list[float], pixels: int, colour: tuple[int, int, int], trouble: str = "") -> dict:
+    picture = base64.b64encode(plain_picture(*colour)).decode()
+    return {"box": box, "pixels": pixels, "trouble": trouble, "warnings": [], "picture": picture}
+
+
+def look(identifier: int, photo: str) -> None:
+    if MANNER in ("slow", "deaf"):
+        time.sleep(1.0)
+    if "bad" in photo:
+        data = {"kind": "no_face", "hint": "Choose another photo."}
+        write({"id": identifier, "error": {"code": -32002, "message": "No face was found.", "data": data}})
+        return
+    faces = [face([0.5, 0.2, 0.9, 0.8], 300, (200, 30, 30))]
+    if "group" in photo:
+        faces.append(face([0.1, 0.4, 0.2, 0.6], 60, (30, 30, 200), "The face is too small."))
+    reply(identifier, faces=faces, default=1)
 
 
 def make(request: dict, job: Path) -> None:
@@ -65,12 +98,20 @@ def make(request: dict, job: Path) -> None:
                 time.sleep(0.1)
         tell("progress", done="much", total=None, eta_s=[])
         tell("dance", steps=3)
+    if MANNER == "flood":  # progress as fast as the pipe takes it, and new pictures
+        started, number = time.monotonic(), 0
+        while time.monotonic() - started < 3.0:
+            tell("progress", done=0.25, total=1.0, eta_s=1.0)
+            number += 1
+            if number % 500 == 0:
+                (job / "preview.png").write_bytes(plain_picture(number // 500 % 2 * 255, 128, 0))
+                tell("preview", path=str(job / "preview.png"))
     if MANNER in ("slow", "deaf"):
-        for step in range(3000):
+        for step in range(30_000):
             if cancelled.is_set():
                 tell("error", kind="cancelled", message="The job was cancelled.", hint="")
                 return
-            tell("progress", done=0.25 + step / 6000, total=1.0, eta_s=1.0)
+            tell("progress", done=0.25 + step / 60_000, total=1.0, eta_s=1.0)
             time.sleep(0.01)
     tell("warning", message="the chin is in shadow")
     tell("stage", name="fit", index=2, count=2)
@@ -96,7 +137,11 @@ def main() -> None:
             case "hello":
                 protocol = 0 if MANNER == "old" else 1
                 version = "0.0.9" if MANNER == "other" else VERSION
-                reply(identifier, protocol=protocol, version=version, device="cpu", vram_mb=0, packs=[])
+                refused = {"reason": "Model packs are missing (sd15, 2 GB).", "hint": "Get them."}
+                told = {"device": "cpu", "device_name": "Abacus 3000", "vram_mb": 0, "packs": ["auraface"]}
+                reply(identifier, protocol=protocol, version=version, tiers={"diffusion": refused}, **told)
+            case "faces":
+                threading.Thread(target=look, args=(identifier, params["photo"]), daemon=True).start()
             case "generate" if MANNER == "refuse":
                 data = {"kind": "bad_request", "message": "The request's seed is -1.", "hint": "Give 0 or more."}
                 write({"id": identifier, "error": {"code": -32602, "message": "invalid params", "data": data}})

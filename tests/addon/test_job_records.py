@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from addon.client.errors import ClientError
-from addon.job_records import place_in_words, read_faces, read_records
+from addon.client.photo_faces import place_in_words
+from addon.job_records import read_faces, read_records
 from addon.packs import RECORD, read_packs
 from addon.report import failure_report
 
@@ -54,7 +55,7 @@ def test_faces_are_named_by_their_place(tmp_path: Path):
     write_faces(tmp_path, (500, 10, 900, 400), (10, 10, 210, 200), (300, 20, 400, 120))
     faces = read_faces(tmp_path)
     assert [place_in_words(faces, index) for index in range(3)] == ["right", "left", "middle"]
-    assert faces[0].width == 400
+    assert faces[0].pixels == 395
     assert place_in_words(faces[:1], 0) == "the only one"
 
 

@@ -53,9 +53,13 @@ def test_no_photo_is_said(tmp_path):
 
 
 def test_the_diffusion_tier_is_never_silently_replaced(tmp_path):
-    said = refused(portrait_head("generate", "--sample", "--tier", "diffusion", "--output", tmp_path / "job"))
+    own = {**os.environ, "PORTRAIT_HEAD_MODELS": str(tmp_path / "models")}
+    command = ("generate", "--sample", "--tier", "diffusion", "--output", tmp_path / "job")
+    assert "13 of 13 model packs" in refused(portrait_head(*command, "--device", "cpu", env=own))
+    said = refused(portrait_head(*command, env=own))
 
-    assert "embedded" in said
+    assert "embedded" in said and "portrait-head models download" in said
+    assert not (tmp_path / "job").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0 if hasattr(os, "geteuid") else True, reason="needs root to mount a small disk")

@@ -68,6 +68,15 @@ def test_only_what_a_change_touches_runs_again(tmp_path, photo):
     assert works.runs[3:] == ["first", "second"]
 
 
+def test_a_stage_runs_again_when_a_model_that_it_asks_has_changed(tmp_path, photo):
+    works, request = Works(), HeadRequest(photos=(str(photo),))
+    for version in ("one", "one", "two"):
+        first = Stage("first", "01_first", works.first, Counted, ("photos", "seed"), 1.0, models=version)
+        Job(tmp_path / "job", request, (first,), lambda event: None).run(first)
+
+    assert works.runs == ["first", "first"]
+
+
 def test_a_half_written_stage_is_swept_away(tmp_path, photo):
     half = tmp_path / "job" / ".01_first.part"
     half.mkdir(parents=True)

@@ -32,6 +32,9 @@ def test_a_request_survives_its_own_json():
         ("delight", 1.5),
         ("delight", "much"),
         ("hair", "long"),
+        ("device", "tpu"),
+        ("packs", "all"),
+        ("references", "painted"),
         ("colour", "red"),
     ],
 )

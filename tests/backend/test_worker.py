@@ -1,3 +1,5 @@
+import base64
+import io
 import json
 import os
 import queue
@@ -11,18 +13,19 @@ from pathlib import Path
 
 import pytest
 
-ENOUGH = 60.0  # seconds; nothing here takes a tenth of that on an idle machine
+ENOUGH = 180.0  # seconds; nothing here takes a tenth of that on an idle machine
 
 
 class Peer:
     """The other end of a real worker's pipes."""
 
-    def __init__(self) -> None:
+    def __init__(self, **environment: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "portrait_head", "worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, **environment},
         )
         self.lines: queue.Queue[bytes] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
@@ -58,13 +61,16 @@ class Peer:
             if message.get("method") == method:
                 return message["params"]
 
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
 
 @pytest.fixture
 def worker():
     peer = Peer()
     yield peer
-    peer.process.kill()
-    peer.process.wait()
+    peer.end()
 
 
 def generate(worker: Peer, folder: Path, number=1) -> None:
@@ -72,16 +78,103 @@ def generate(worker: Peer, folder: Path, number=1) -> None:
     worker.send(number, "generate", request=request, job=str(folder))
 
 
-def test_hello_tells_protocol_version_and_device(worker):
-    worker.send(1, "hello", protocol=1)
+def engines(worker: Peer) -> list[int]:
+    children = Path(f"/proc/{worker.process.pid}/task/{worker.process.pid}/children")
+    if not children.exists():
+        pytest.skip("needs /proc to find the engine")
+    return [int(child) for child in children.read_text().split()]
 
-    assert worker.answer_to(1)["result"] == {
-        "protocol": 1,
-        "version": "0.1.0",
-        "device": "cpu",
-        "vram_mb": 0,
-        "packs": [],
-    }
+
+def test_hello_tells_protocol_version_device_and_packs(tmp_path):
+    for name in ("sd15", "auraface"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pack.json").write_text("{}")
+    peer = Peer(PORTRAIT_HEAD_MODELS=str(tmp_path), CUDA_VISIBLE_DEVICES="")
+    try:
+        peer.send(1, "hello", protocol=1)
+        told = peer.answer_to(1)["result"]
+    finally:
+        peer.end()
+
+    assert (told["protocol"], told["version"]) == (1, "0.1.0")
+    assert (told["device"], told["vram_mb"]) == ("cpu", 0)
+    assert told["device_name"]
+    assert told["packs"] == ["auraface", "sd15"]
+    assert told["tiers"]["embedded"]["reason"] == ""
+    assert "NVIDIA" in told["tiers"]["diffusion"]["reason"]
+    assert told["tiers"]["diffusion"]["hint"]
+
+
+@pytest.fixture(scope="module")
+def group_photo(tmp_path_factory) -> str:
+    """The sample portrait twice: half as large on the left, in full on the right."""
+    from PIL import Image
+    from portrait_head.photo.sample import photo_path
+
+    person = Image.open(photo_path("sample")).convert("RGB")
+    both = Image.new("RGB", (person.width * 3 // 2, person.height), (128, 128, 128))
+    both.paste(person.reduce(2), (0, 0))
+    both.paste(person, (person.width // 2, 0))
+    path = tmp_path_factory.mktemp("photos") / "group.jpg"
+    both.save(path, quality=95)
+    return str(path)
+
+
+def test_the_faces_of_a_photo_can_be_asked_for_before_a_run(worker, group_photo, tmp_path):
+    from PIL import Image
+
+    worker.send(1, "faces", photo=group_photo)
+    worker.send(2, "faces", photo=group_photo)
+    worker.send(3, "generate", request={"photos": [blank_photo(tmp_path)]}, job=str(tmp_path / "job"))
+    assert worker.answer_to(2)["error"]["data"]["kind"] == "busy"
+    assert worker.answer_to(3)["result"], "a job need not wait for the answer"
+    found = worker.answer_to(1)["result"]
+    assert worker.notification("error")["kind"] == "no_face", "it follows"
+
+    large, small = found["faces"]
+    assert found["default"] == 1
+    assert large["pixels"] == pytest.approx(2 * small["pixels"], rel=0.1)
+    for face, (left, right) in ((large, (1 / 3, 1)), (small, (0, 1 / 3))):
+        assert left < face["box"][0] < face["box"][2] < right
+        assert 0 < face["box"][1] < face["box"][3] < 1
+        assert face["trouble"] == ""
+        assert Image.open(io.BytesIO(base64.b64decode(face["picture"]))).size == (96, 96)
+    assert large["warnings"] == []
+    assert "small" in small["warnings"][0], "39 pixels between the pupils"
+
+    worker.send(4, "faces", photo="sample")
+    assert len(worker.answer_to(4)["result"]["faces"]) == 1
+
+
+def test_a_photo_without_faces_or_that_is_none_is_told_with_a_hint(worker, tmp_path):
+    (tmp_path / "note.jpg").write_text("no picture")
+    photos = {blank_photo(tmp_path): "no_face", str(tmp_path / "none.jpg"): "photo_missing", "\ud800": None}
+    photos |= {str(tmp_path / "note.jpg"): "photo_format", str(tmp_path): "photo_is_folder", "": "bad_request"}
+    for number, (photo, kind) in enumerate(photos.items()):
+        worker.send(number, "faces", photo=photo)
+        error = worker.answer_to(number)["error"]
+        assert error["message"] and error["data"]["hint"]
+        assert error["data"]["kind"] == kind or (kind is None and error["data"]["kind"].startswith("photo")), error
+    worker.send("last", "faces", photo=[1])
+    assert worker.answer_to("last")["error"]["data"]["kind"] == "bad_request"
+
+
+def test_looking_at_a_photo_can_be_cancelled_and_its_engine_may_die(worker, group_photo):
+    worker.send(1, "faces", photo=group_photo)
+    asked = time.monotonic()
+    worker.send(2, "cancel")
+    assert worker.answer_to(2)["result"] == {"cancelled": True}
+    assert worker.answer_to(1)["error"]["data"]["kind"] == "cancelled"
+    assert time.monotonic() - asked < 1.0
+
+    worker.send(3, "faces", photo=group_photo)
+    worker.send(4, "hello")
+    worker.answer_to(4)  # by now the engine has been started
+    for child in engines(worker):
+        os.kill(child, signal.SIGKILL)
+    assert worker.answer_to(3)["error"]["data"]["kind"] == "engine_died"
+    worker.send(5, "cancel")
+    assert worker.answer_to(5)["result"] == {"cancelled": False}
 
 
 def test_it_survives_garbage_and_still_answers(worker):
@@ -138,11 +231,8 @@ def test_cancel_answers_within_a_second_and_the_job_can_go_on(worker, tmp_path):
 def test_a_dead_engine_is_told_and_the_worker_lives(worker, tmp_path):
     generate(worker, tmp_path / "job")
     worker.notification("progress")
-    children = Path(f"/proc/{worker.process.pid}/task/{worker.process.pid}/children")
-    if not children.exists():
-        pytest.skip("needs /proc to find the engine")
-    for child in children.read_text().split():
-        os.kill(int(child), signal.SIGKILL)
+    for child in engines(worker):
+        os.kill(child, signal.SIGKILL)
     assert worker.notification("error")["kind"] == "engine_died"
 
     worker.send(9, "hello")
@@ -282,12 +372,13 @@ def strange_requests(chance: random.Random, count: int) -> list[bytes]:
         if kind == 0:
             lines.append(chance.randbytes(chance.randrange(300)).replace(b"\n", b""))
             continue
-        method = chance.choice(("hello", "generate", "cancel", "hello!", ""))
+        method = chance.choice(("hello", "generate", "faces", "cancel", "hello!", ""))
         request = {
             "photos": ["none.jpg"],
             chance.choice(("seed", "tier", "photos", "face", "?")): chance.choice(STRANGE),
         }
         params = {"protocol": chance.choice((1, *STRANGE)), "job": chance.choice(JOBS), "request": request}
+        params["photo"] = chance.choice(("none.jpg", *STRANGE))
         message = {"jsonrpc": "2.0", "id": chance.choice((number, *STRANGE)), "method": method, "params": params}
         if kind == 1:
             message[chance.choice(tuple(message))] = chance.choice(STRANGE)

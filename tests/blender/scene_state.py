@@ -17,8 +17,9 @@ def describe() -> dict[str, Any]:
     """Names, users, transforms, modes, selection, key values, pixels: plain values that can be compared."""
     bpy.context.view_layer.update()
     state: dict[str, Any] = {kind: {each.name: each.users for each in getattr(bpy.data, kind)} for kind in KINDS}
-    # Blender 4.2 counts a picture's users wrong when a material is copied and removed; it recounts when it saves.
-    state["images"] = sorted(state["images"])
+    # Blender 4.2 counts the users of what a material holds wrong when that is copied and removed, until it saves.
+    for kind in ("images", "node_groups"):
+        state[kind] = sorted(state[kind])
     state["identity"] = {each.name: each.session_uid for each in bpy.data.objects}
     for each in bpy.data.objects:
         state[f"object {each.name}"] = (

@@ -103,6 +103,14 @@ def checker(first: tuple[int, ...], second: tuple[int, ...], size: int = 128, sq
     return np.where(odd[..., None] == 1, np.array(first), np.array(second)).astype(np.uint8)
 
 
+def maps(material: str) -> dict[str, dict[str, str]]:
+    """The maps of a material: all three for skin and eyes, else the base colour alone."""
+    found = {"base_color": {"file": f"{material}.png", "color_space": "sRGB"}}
+    if material in ("skin", "eyes"):
+        found |= {kind: {"file": f"{material}_{kind}.png", "color_space": "Non-Color"} for kind in ("normal", "orm")}
+    return found
+
+
 def write_asset(folder: Path, hair: bool = True) -> Path:
     """Writes the asset into `folder` (made if need be) and returns it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -111,6 +119,11 @@ def write_asset(folder: Path, hair: bool = True) -> Path:
     lashes = checker((20, 15, 10, 255), (20, 15, 10, 0))
     write_png(folder / "lashes.png", lashes)
     write_png(folder / "hair.png", checker((60, 40, 25, 255), (80, 55, 35, 160)))
+    bumps = checker((118, 138, 254), (138, 118, 254), squares=8)
+    write_png(folder / "skin_normal.png", bumps)
+    write_png(folder / "eyes_normal.png", bumps)
+    write_png(folder / "skin_orm.png", checker((255, 140, 0), (90, 110, 0)))
+    write_png(folder / "eyes_orm.png", checker((255, 10, 0), (230, 40, 0)))
     write_png(folder / "photo.png", checker((120, 130, 150), (100, 110, 130), size=160))
 
     pieces = []
@@ -181,7 +194,7 @@ def write_asset(folder: Path, hair: bool = True) -> Path:
         ("hair", "blend", 0.5, 0.0, 0.5),
     )
     description = {
-        "format": 1,
+        "format": 2,
         "name": "Sample",
         "generator": "portrait-head 0.0.0",
         "units": "metres",
@@ -189,7 +202,7 @@ def write_asset(folder: Path, hair: bool = True) -> Path:
         "front": "+Z",
         "shape_keys": list(ARKIT_NAMES),
         "materials": [
-            {"name": n, "base_color": f"{n}.png", "alpha": a, "roughness": r, "subsurface": s, "specular": p}
+            {"name": n, "maps": maps(n), "alpha": a, "roughness": r, "subsurface": s, "specular": p}
             for n, a, r, s, p in looks
         ],
         "meshes": meshes,

@@ -20,6 +20,12 @@ def test_a_whole_asset_is_read(asset_folder: Path) -> None:
     asset = read_asset(asset_folder)
     assert asset.name == "Sample"
     assert [material.name for material in asset.materials] == ["skin", "eyes", "lashes", "hair"]
+    assert [set(material.maps) for material in asset.materials] == [
+        {"base_color", "normal", "orm"},
+        {"base_color", "normal", "orm"},
+        {"base_color"},
+        {"base_color"},
+    ]
     assert asset.head.shape_keys is not None
     assert asset.head.shape_keys.shape == (52, len(asset.head.vertices), 3)
     assert asset.hair is not None
@@ -76,7 +82,7 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "json cut": (truncate("asset.json", 0.5), "is damaged"),
     "json is a list": (lambda folder: (folder / "asset.json").write_text("[]"), "does not describe"),
     "json is bytes": (lambda folder: (folder / "asset.json").write_bytes(b"\xff\xfe\x00"), "is damaged"),
-    "format": (described(lambda d: d.update(format=2)), "format 2"),
+    "format": (described(lambda d: d.update(format=1)), "format 1"),
     "no format": (described(lambda d: d.pop("format")), "format None"),
     "no rig": (described(lambda d: d.pop("rig")), "incomplete"),
     "no pose": (described(lambda d: d.pop("photo_pose")), "incomplete"),
@@ -107,7 +113,17 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "alpha": (described(lambda d: d["materials"][0].update(alpha="maybe")), "'maybe'"),
     "roughness": (described(lambda d: d["materials"][0].update(roughness=2)), "roughness of skin"),
     "roughness text": (described(lambda d: d["materials"][0].update(roughness="0.5")), "roughness of skin"),
-    "texture elsewhere": (described(lambda d: d["materials"][0].update(base_color="../skin.png")), "does not lie in"),
+    "texture elsewhere": (
+        described(lambda d: d["materials"][0]["maps"]["base_color"].update(file="../skin.png")),
+        "does not lie in",
+    ),
+    "no base colour": (described(lambda d: d["materials"][0]["maps"].pop("base_color")), "maps of skin"),
+    "a map of another kind": (described(lambda d: d["materials"][1]["maps"].update(gloss={})), "maps of eyes"),
+    "a normal map in sRGB": (
+        described(lambda d: d["materials"][0]["maps"]["normal"].update(color_space="sRGB")),
+        "not 'Non-Color'",
+    ),
+    "no normal map": (lambda folder: (folder / "eyes_normal.png").unlink(), "eyes_normal.png cannot be read"),
     "bone order": (described(lambda d: d["rig"]["bones"].reverse()), "comes before"),
     "bone twice": (described(lambda d: d["rig"]["bones"].append(d["rig"]["bones"][0])), "two of one name"),
     "bone without length": (

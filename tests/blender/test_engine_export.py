@@ -183,7 +183,19 @@ def test_hair_and_texture_size_are_a_choice(blender: ModuleType, head: ImportedH
     meshes, _ = import_again(blender, path)
     assert len(meshes) == 1
     sizes = sorted(tuple(image.size) for image in blender.data.images if image.size[0])
-    assert sizes == [(32, 16), (32, 32), (32, 32)], "skin, eyes and lashes, in their proportions"
+    assert sizes == [(32, 16), *[(32, 32)] * 6], "skin, eyes, lashes and four maps, in their proportions"
+
+
+def test_unreal_gets_normals_with_green_downwards(blender: ModuleType, head: ImportedHead, tmp_path: Path) -> None:
+    def green(path: Path) -> np.ndarray:
+        import_again(blender, path)
+        image = next(image for image in blender.data.images if "skin" in image.name and "normal" in image.name)
+        return np.array(image.pixels[:]).reshape(-1, 4)[:, 1]
+
+    unity, unreal = export(head, tmp_path, "UNITY").files[0], export(head, tmp_path / "u", "UNREAL").files[0]
+    upwards, downwards = green(unity), green(unreal)
+    assert np.ptp(upwards) > 0.05
+    np.testing.assert_allclose(downwards, 1 - upwards, atol=0.005)
 
 
 @pytest.mark.parametrize("engine", ["UNITY", "UNREAL", "VRM"])

@@ -49,7 +49,28 @@ def test_the_glb_holds_the_keys_the_bones_and_the_textures(exported: dict[str, P
     assert head["weights"] == [0.0] * 52
     assert {mesh["name"] for mesh in gltf["meshes"]} == {"Sample", "Sample Hair"}
     assert [gltf["nodes"][joint]["name"] for joint in gltf["skins"][0]["joints"]] == list(verify.BONES)
-    assert {image["name"] for image in gltf["images"]} == {"skin", "eyes", "lashes", "hair"}
+    assert sorted(image["name"] for image in gltf["images"]) == sorted(
+        ["skin", "eyes", "lashes", "hair", "skin_normal", "eyes_normal", "skin_orm", "eyes_orm"]
+    )
+    sources = [gltf["images"][texture["source"]]["name"] for texture in gltf["textures"]]
+    slots = {}
+    for material in gltf["materials"]:
+        shading = material["pbrMetallicRoughness"]
+        found = {
+            "colour": shading["baseColorTexture"],
+            "packed": shading.get("metallicRoughnessTexture"),
+            "occlusion": material.get("occlusionTexture"),
+            "normal": material.get("normalTexture"),
+        }
+        slots[material["name"]] = {kind: sources[each["index"]] for kind, each in found.items() if each}
+    for name in ("skin", "eyes"):
+        assert slots[f"Sample {name}"] == {
+            "colour": name,
+            "packed": f"{name}_orm",
+            "occlusion": f"{name}_orm",
+            "normal": f"{name}_normal",
+        }
+    assert slots["Sample hair"] == {"colour": "hair"}
     modes = {material["name"]: material.get("alphaMode", "OPAQUE") for material in gltf["materials"]}
     assert modes == {
         "Sample skin": "OPAQUE",
@@ -59,6 +80,27 @@ def test_the_glb_holds_the_keys_the_bones_and_the_textures(exported: dict[str, P
     }
     assert not gltf.get("animations")
     assert not gltf.get("cameras")
+
+
+def test_the_packed_picture_in_the_glb_is_the_file_of_the_asset(exported: dict[str, Path], asset_folder: Path) -> None:
+    gltf, binary = verify.read_glb(exported["glb"])
+    for image in gltf["images"]:
+        view = gltf["bufferViews"][image["bufferView"]]
+        data = binary[view.get("byteOffset", 0) :][: view["byteLength"]]
+        assert data == (asset_folder / f"{image['name']}.png").read_bytes(), image["name"]
+
+
+def test_the_fbx_holds_colour_and_normals(blender: ModuleType, exported: dict[str, Path]) -> None:
+    from addon.scene import compat
+
+    compat.import_fbx(exported["fbx"])
+    skin = next(item for item in blender.data.materials if "skin" in item.name)
+    shader = next(node for node in skin.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+    assert "skin" in shader.inputs["Base Color"].links[0].from_node.image.name
+    normal = shader.inputs["Normal"].links[0].from_node
+    image = normal.inputs["Color"].links[0].from_node.image
+    assert "normal" in image.name
+    assert image.colorspace_settings.name == "Non-Color"
 
 
 def test_the_glb_has_the_head_upright_facing_plus_z(exported: dict[str, Path], asset_folder: Path) -> None:

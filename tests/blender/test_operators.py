@@ -48,7 +48,7 @@ def test_every_operator_does_what_it_says(bpy_in, tmp_path: Path, peer: str, ass
             names.add(name)
             return getattr(bpy.ops.portrait_head, name)
     op = Noted()
-    jobs = sys.modules[NAME + ".addon.operators.jobs"]
+    jobs, job_folders = (sys.modules[NAME + ".addon.operators." + each] for each in ("jobs", "job_folders"))
     bpy.context.preferences.addons[NAME].preferences.backend = {peer!r}
     assert "Select a head" in refused(op.face_reset)
     assert "poll" in refused(op.retexture, job="none"), "nothing to paint"
@@ -62,7 +62,7 @@ def test_every_operator_does_what_it_says(bpy_in, tmp_path: Path, peer: str, ass
     assert op.generate() == {{"FINISHED"}}
     assert head().collection.name == "Sample"
     assert not op.cancel.poll()
-    (record,) = jobs.records()
+    (record,) = job_folders.records()
     assert record.photo.name == "sample.png" and record.finished
 
     # Another head of the same job, then new textures for it alone.
@@ -80,8 +80,21 @@ def test_every_operator_does_what_it_says(bpy_in, tmp_path: Path, peer: str, ass
     assert tuple(image.size) == (128, 128) and image.name == "Sample.001 skin", (tuple(image.size), image.name)
     assert (len(bpy.data.images), len(bpy.data.objects)) == before and jaw.value == 0.25
     assert op.variation(job=record.folder.name) == {{"FINISHED"}}
-    assert bpy.context.scene.portrait_head.face == 2, "the face of that job"
-    assert bpy.context.scene.portrait_head.seed == 1 and len(heads.heads(bpy.context.scene)) == 3
+    settings = bpy.context.scene.portrait_head
+    assert settings.face == 2, "the face of that job"
+    assert settings.seed == 1 and len(heads.heads(bpy.context.scene)) == 3
+
+    # Each head has a job of its own, each is painted anew from its own, and another paint is no other head.
+    assert op.variation(job=record.folder.name) == {{"FINISHED"}} and settings.seed == 2
+    assert sorted(each.seed for each in job_folders.records()) == [0, 1, 2]
+    latest = job_folders.records()[0]
+    assert latest.seed == 2 and head().collection.name == "Sample.003"
+    assert "another head" in refused(op.retexture, job=record.folder.name)
+    settings.texture_size, settings.seed = "1024", 0
+    assert op.retexture(job=latest.folder.name) == {{"FINISHED"}}
+    assert len(job_folders.records()) == 3 and job_folders.records()[0].texture_size == 1024 and settings.seed == 2
+    settings.preset = "high"
+    assert op.generate() == {{"FINISHED"}} and len(job_folders.records()) == 4
     assert "no longer there" in refused(op.reimport, job="gone")
     assert op.open_job.poll() and op.open_log.poll() and not op.open_install_log.poll()  # they open another program
 
@@ -143,6 +156,76 @@ def test_every_operator_does_what_it_says(bpy_in, tmp_path: Path, peer: str, ass
     )
     missed = json.loads(called.split("CALLED ")[1].splitlines()[0])
     assert missed == [], "operators that no test calls"
+
+
+def test_the_faces_of_a_photo_are_known_before_generate_is_pressed(bpy_in, tmp_path: Path, peer: str) -> None:
+    for name in ("anna", "group", "bad"):
+        (tmp_path / f"{name}.jpg").touch()
+    bpy_in(
+        SCENE
+        + f"""
+    import time
+    jobs, looking = (sys.modules[NAME + ".addon.operators." + each] for each in ("jobs", "looking"))
+    bpy.context.preferences.addons[NAME].preferences.backend = {peer!r}
+    settings = bpy.context.scene.portrait_head
+    def choose(name):
+        settings.photo = os.path.join({str(tmp_path)!r}, name)
+        give_up, slowest = time.monotonic() + 60, 0.0
+        while looking.step():  # what a timer does where there is a window
+            assert time.monotonic() < give_up
+            time.sleep(0.02)
+        return looking.seen(settings.photo_path())
+    assert choose("group.jpg") == looking.NOTHING
+    assert jobs.backend_state().value == "stopped" and jobs._session is None, "nothing is started for it"
+    choose("anna.jpg")
+    assert op.generate() == {{"FINISHED"}}
+
+    look = choose("group.jpg")
+    assert [face.pixels for face in look.faces] == [300, 60]
+    assert look.faces[1].trouble == "The face is too small."
+    assert all(open(path, "rb").read(4) == b"\\x89PNG" for path in look.pictures)
+    assert settings.face == 1
+    assert op.choose_face(face=2) == {{"FINISHED"}}
+    process = jobs._session._process
+    process.send = None  # whoever asks for what is known now fails
+    assert choose("group.jpg") == look and settings.face == 1
+    del process.send
+    look = choose("bad.jpg")
+    assert look.error.kind == "no_face" and look.error.hint and look.faces == ()
+    assert choose("none.jpg") == looking.NOTHING
+    assert op.generate.poll() is False
+    settings.photo = os.path.join({str(tmp_path)!r}, "group.jpg")
+    settings.photo = os.path.join({str(tmp_path)!r}, "anna.jpg")
+    addon_utils.disable(NAME, default_set=True)
+    assert process.exit_status == 0
+    """
+    )
+
+
+def test_a_method_that_the_backend_cannot_use_is_refused_with_its_reason(bpy_in, tmp_path: Path, peer: str) -> None:
+    (tmp_path / "anna.jpg").touch()
+    bpy_in(
+        SCENE
+        + f"""
+    import pathlib
+    jobs = sys.modules[NAME + ".addon.operators.jobs"]
+    bpy.context.preferences.addons[NAME].preferences.backend = {peer!r}
+    settings = bpy.context.scene.portrait_head
+    settings.photo, settings.tier = {str(tmp_path / "anna.jpg")!r}, "diffusion"
+    nowhere = pathlib.Path({str(tmp_path)!r})
+    assert jobs.machine() is None and op.generate.poll(), "the backend has not been asked"
+    assert not any(pack.here for pack in jobs.packs(nowhere))
+    assert op.generate() == {{"FINISHED"}}
+    assert jobs.machine().name == "Abacus 3000"
+    assert "Model packs are missing" in refused(op.generate)
+    assert [pack.name for pack in jobs.packs(nowhere) if pack.here] == ["auraface"]
+    settings.tier = "embedded"
+    assert op.generate.poll()
+    settings.tier = "diffusion"
+    assert op.find_backend() == {{"FINISHED"}}
+    assert op.generate.poll(), "packs may have come: it is asked anew"
+    """
+    )
 
 
 def test_nothing_of_the_artist_s_changes_and_undo_takes_it_back(bpy_in, asset_folder: Path, tmp_path: Path) -> None:

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shlex
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("bpy", reason="needs the bpy wheel, whose tool builds the extension")
@@ -20,7 +23,10 @@ from extension import REPOSITORY, install, run_tool
 from screen import shoot
 
 BLENDER = shlex.split(os.environ.get("PORTRAIT_HEAD_BLENDER", ""))
-PATIENCE = 400  # seconds; a quarter of a minute on an idle machine
+PATIENCE = 800  # seconds; two thirds of a minute on an idle machine
+REAL = all(importlib.util.find_spec(name) for name in ("portrait_head", "mediapipe", "cv2"))
+LIKE = 0.9  # correlation of a picture on the screen with its file; JPEG and scaling cost a few hundredths
+PREVIEW_SIDES = range(120, 201, 2)  # pixels of the preview on the screen, whatever Blender makes of its scale
 pytestmark = [
     pytest.mark.skipif(not BLENDER, reason="PORTRAIT_HEAD_BLENDER names no Blender program"),
     pytest.mark.skipif(shutil.which("Xvfb") is None, reason="needs Xvfb for a window"),
@@ -57,13 +63,42 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def real_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
+    """The command that reaches the real worker, which runs out here: Blender may be shut in, with another Python.
+
+    Blender's end are two pipes in a folder, as it would be ssh for a backend on another computer.
+    """
+    if not REAL:
+        yield ()
+        return
+    folder = tmp_path_factory.mktemp("pipes")
+    for name in ("requests", "answers"):
+        os.mkfifo(folder / name)
+    worker = f"exec '{sys.executable}' -m portrait_head worker < '{folder}/requests' > '{folder}/answers'"
+    process = subprocess.Popen(["sh", "-c", worker], stderr=subprocess.DEVNULL)
+    relay = f"cat '{folder}/answers' & exec cat > '{folder}/requests'"
+    yield (shlex.join(["sh", "-c", relay]),)
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
 def seen(
-    display: str, frame_buffer: Path, pictures: Path, asset_folder: Path, tmp_path_factory: pytest.TempPathFactory
+    real_backend: tuple[str, ...],
+    display: str,
+    frame_buffer: Path,
+    pictures: Path,
+    asset_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict:
     """What the driver saw, see `ui_driver.py`."""
     folder = tmp_path_factory.mktemp("ui")
-    for name in ("anna.png", "bad.png"):
+    for name in ("anna.png", "bad.png", "group.png"):
         shutil.copy(asset_folder / "photo.png", folder / name)
+    if REAL:
+        from portrait_head.photo.sample import photo_path
+
+        shutil.copy(photo_path("sample"), folder / "portrait.png")
     assert run_tool("build", "--source-dir", str(REPOSITORY), "--output-dir", str(folder)).returncode == 0
     (archive,) = folder.glob("*.zip")
     install(archive, folder / "resources")
@@ -74,7 +109,7 @@ def seen(
     log = folder / "blender.log"
     with log.open("wb") as output:
         blender = subprocess.Popen(
-            [*command, "--python", str(driver), "--", str(folder), str(peer), str(asset_folder)],
+            [*command, "--python", str(driver), "--", str(folder), str(peer), str(asset_folder), *real_backend],
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -91,22 +126,52 @@ def seen(
     assert time.monotonic() < deadline, f"the artist was not done after {PATIENCE} s: {said[-6000:]}"
     assert blender.returncode == 0, said[-6000:]
     assert "Traceback" not in said, said
-    return json.loads((folder / "seen.json").read_text())
+    return {"folder": folder, **json.loads((folder / "seen.json").read_text())}
 
 
 def test_blender_stays_usable_while_a_head_is_made(seen: dict):
-    # The peer works for half a minute; drawing in software on a busy machine may take half a second.
+    # The peer works for minutes; drawing in software on a busy machine may take half a second.
     assert seen["longest_pause"] < 2.0
     assert seen["fraction"] > 0.25
     assert seen["stage"] == "Finding the face (1 of 2)"
     assert seen["second_refused"]
 
 
-def test_nothing_of_ours_holds_the_window_up(seen: dict):
-    """50 ms a tick on an idle machine; three times that where tests and a software renderer share the cores."""
-    print(f"longest tick {1000 * seen['tick_seconds']:.0f} ms, longest drawing {1000 * seen['draw_seconds']:.0f} ms")
-    assert seen["tick_seconds"] < 0.150
-    assert seen["draw_seconds"] < 0.150
+def test_nothing_of_ours_waits_for_the_backend(seen: dict):
+    """A figure for the docs, no bound: a busy machine makes any time long. A tick that waits would never have ended."""
+    for what in ("flood", "listening", "adding", "drawing"):
+        told = seen[what]
+        print(f"{what}: {told['count']} times, median {told['median']:.1f} ms, longest {told['longest']:.1f} ms")
+    assert seen["ticks_in_silence"] >= 10
+
+
+def test_the_face_that_is_clicked_is_taken(seen: dict):
+    assert seen["face"] == 2
+
+
+def best_likeness(screen: Path, picture: Path) -> float:
+    """How like any square of the sidebar is to the picture: the best normalised correlation over places and sizes."""
+    import cv2
+
+    sidebar = cv2.imread(str(screen), cv2.IMREAD_GRAYSCALE)[80:860, 780:1035]
+    wanted = cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE)
+    found = 0.0
+    for side in PREVIEW_SIDES:
+        small = cv2.resize(wanted, (side, side), interpolation=cv2.INTER_AREA)
+        found = max(found, float(np.nanmax(cv2.matchTemplate(sidebar, small, cv2.TM_CCOEFF_NORMED))))
+    return found
+
+
+@pytest.mark.skipif(not REAL, reason="needs the backend's packages")
+def test_the_unfinished_head_is_seen_while_it_is_made(seen: dict, pictures: Path):
+    shown = seen["folder"] / "preview_shown.jpg"
+    before = best_likeness(pictures / "real_before_preview.png", shown)
+    during = best_likeness(pictures / "real_preview.png", shown)
+    print(f"the preview's correlation with the sidebar: {before:.2f} before it came, {during:.2f} then")
+    assert before < LIKE <= during
+    print(f"a cancelled sculpt was over after {seen['real']['cancel_seconds']:.2f} s")
+    assert seen["real"]["kind"] == "cancelled"
+    assert seen["real"]["device"]
 
 
 def test_a_click_on_cancel_stops_it_and_leaves_the_scene_alone(seen: dict):
@@ -117,7 +182,7 @@ def test_a_click_on_cancel_stops_it_and_leaves_the_scene_alone(seen: dict):
 
 def test_the_panel_can_be_looked_at(seen: dict, pictures: Path):
     taken = {path.stem: path.stat().st_size for path in pictures.glob("*.png")}
-    assert {"running", "failed", "made"} <= set(taken)
+    assert {"running", "faces", "failed", "made"} <= set(taken)
     assert min(taken.values()) > 20_000, "a picture of nothing is smaller"
 
 

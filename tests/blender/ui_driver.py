@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs inside a Blender with a window and plays the artist; `test_ui.py` starts it and reads what it saw.
 
-    blender --enable-event-simulate --python ui_driver.py -- FOLDER PEER ASSET
+    blender --enable-event-simulate --python ui_driver.py -- FOLDER PEER ASSET [COMMAND]
 
-FOLDER holds anna.png and bad.png and receives seen.json; PEER is the backend, which hands out a copy of ASSET. For a
-picture of the screen the driver leaves NAME.want in FOLDER and goes on when that has become NAME.png.
+FOLDER holds anna.png, group.png and bad.png and receives seen.json; PEER is the backend, which hands out a copy of
+ASSET; COMMAND starts the real backend, for which there is portrait.png. For a picture of the screen the driver leaves
+NAME.want in FOLDER and goes on when that is gone.
 """
 
 import itertools
 import json
 import os
 import shlex
+import shutil
+import signal
+import statistics
 import sys
 import time
 import traceback
@@ -20,7 +24,7 @@ import addon_utils
 import bpy
 
 NAME = "bl_ext.user_default.portrait_head"
-folder, peer, asset = sys.argv[sys.argv.index("--") + 1 :]
+folder, peer, asset, *real = sys.argv[sys.argv.index("--") + 1 :]
 seen: dict = {"drawing": {}}
 ticks: list[float] = []
 LINE = 14  # pixels between two places where a button is looked for; a button is 20 high
@@ -51,9 +55,14 @@ def call(operator, *arguments, **settings):
         return sorted(operator(*arguments, **settings))
 
 
+def figures(seconds: list[float]) -> dict[str, float]:
+    """What is told of a list of times, in milliseconds."""
+    return {"count": len(seconds), "median": 1000 * statistics.median(seconds), "longest": 1000 * max(seconds)}
+
+
 def choose(photo: str, manner: str):
     addon = bpy.context.preferences.addons[NAME]
-    addon.preferences.backend = shlex.join(["python3", peer, manner, asset])
+    addon.preferences.backend = manner if " " in manner else shlex.join(["python3", peer, manner, asset])
     bpy.context.scene.portrait_head.photo = str(Path(folder) / photo)
     bpy.ops.ed.undo_push(message="Choose a photo")
 
@@ -67,11 +76,14 @@ def simulate(kind: str, value: str, x: int, y: int):
     bpy.context.window_manager.windows[0].event_simulate(type=kind, value=value, x=x, y=y)
 
 
-def press(operator: str):
-    """Moves the mouse down the sidebar until it is over the button of `operator`, and clicks with it."""
+def press(operator: str, last: bool = False):
+    """Moves the mouse down the sidebar until it is over the button of `operator`, and clicks with it.
+
+    `last` takes the button on the right of those that stand in a row.
+    """
     region = sidebar()
     manager = bpy.context.window_manager
-    x = region.x + int(0.4 * region.width)
+    x = region.x + int((0.6 if last else 0.4) * region.width)
     for y in range(region.y + region.height - LINE, region.y, -LINE):
         simulate("MOUSEMOVE", "NOTHING", x, y)
         yield 0.03
@@ -115,8 +127,8 @@ def timed_panel(panel, notes: list[float]) -> None:
     panel.draw = draw
 
 
-def timed_tick(operator, notes: list[float]) -> None:
-    """Notes how long each tick of the modal operator takes."""
+def timed_tick(operator, notes: dict[str, list[float]]) -> None:
+    """Notes how long each tick of the modal operator takes, while it listens and while it adds the head."""
     original = operator._tick
 
     def tick(self):
@@ -124,22 +136,47 @@ def timed_tick(operator, notes: list[float]) -> None:
         try:
             return original(self)
         finally:
-            notes.append(time.perf_counter() - start)
+            notes["listening" if self._ending is None else "adding"].append(time.perf_counter() - start)
 
     operator._tick = tick
+
+
+def watch_a_real_head(jobs, until):
+    """Starts a head with the real backend, waits for a look at it, takes a picture of it, and cancels."""
+    settings = bpy.context.scene.portrait_head
+    settings.preset, settings.texture_size = "quick", "1024"
+    choose("portrait.png", real[0])
+    yield 1.0
+    yield from shoot("real_ready")
+    generate("portrait.png", real[0])
+    yield from until(lambda: jobs.status.running and jobs.status.fraction > 0, 300)
+    yield 0.5
+    yield from shoot("real_before_preview")
+    yield from until(lambda: jobs.status.preview != "" or not jobs.status.running, 300)
+    yield 1.0
+    shutil.copy(jobs.status.preview, Path(folder, "preview_shown.jpg"))
+    yield from shoot("real_preview")
+    asked = time.monotonic()
+    jobs.cancel()
+    yield from until(lambda: not jobs.status.running)
+    seen["real"] = {"cancel_seconds": time.monotonic() - asked, "kind": jobs.status.error.kind}
+    seen["real"]["device"] = jobs.machine().name
+    yield 0.5
+    yield from shoot("real_cancelled")
 
 
 def play():
     """The artist's steps; yields how many seconds to leave to Blender."""
     jobs = sys.modules[NAME + ".addon.operators.jobs"]
-    tick_times: list[float] = []
+    looking = sys.modules[NAME + ".addon.operators.looking"]
+    tick_times: dict[str, list[float]] = {"listening": [], "adding": []}
     timed_tick(sys.modules[NAME + ".addon.operators.generate"].PORTRAITHEAD_OT_generate, tick_times)
     draw_times: list[float] = []
     for panel in ("PORTRAITHEAD_PT_main", "PORTRAITHEAD_PT_face", "PORTRAITHEAD_PT_history", "PORTRAITHEAD_PT_export"):
         timed_panel(getattr(bpy.types, panel), draw_times)
 
-    def until(reached):
-        deadline = time.monotonic() + 60
+    def until(reached, patience=60):
+        deadline = time.monotonic() + patience
         while not reached():
             assert time.monotonic() < deadline, f"waited in vain: {jobs.status}"
             yield 0.05
@@ -169,12 +206,37 @@ def play():
         yield 0.05
     seen["longest_pause"] = max(later - earlier for earlier, later in itertools.pairwise(ticks))
     seen["fraction"], seen["stage"] = jobs.status.fraction, jobs.status.stage
+
+    # While the backend stands still, Blender must not: had a tick waited for it, nobody would come to wake it.
+    process = jobs._session._process._process.pid
+    os.kill(process, signal.SIGSTOP)
+    yield 0.5
+    before_silence = len(tick_times["listening"])
+    yield from until(lambda: len(tick_times["listening"]) >= before_silence + 10)
+    seen["ticks_in_silence"] = len(tick_times["listening"]) - before_silence
+    os.kill(process, signal.SIGCONT)
     yield from shoot("running")
     yield from press("portrait_head.cancel")
     asked = time.monotonic()
     yield from until(lambda: not jobs.status.running)
     seen["cancel_seconds"], seen["cancel_kind"] = time.monotonic() - asked, jobs.status.error.kind
     seen["cancel_left"] = sorted(set(objects()) ^ set(before))
+    yield 0.3
+
+    # The backend of the cancelled head is still there, so the faces are looked for.
+    bpy.context.scene.portrait_head.photo = str(Path(folder) / "group.png")
+    yield from until(lambda: len(looking.seen(bpy.context.scene.portrait_head.photo_path()).faces) == 2)
+    yield 1.0
+    yield from shoot("faces")
+    yield from press("portrait_head.choose_face", last=True)
+    seen["face"] = bpy.context.scene.portrait_head.face
+
+    generate("anna.png", "flood")
+    yield from until(lambda: jobs.status.preview != "")
+    yield from until(lambda: not jobs.status.running)
+    seen["flood"] = figures(tick_times["listening"])
+    for item in set(objects()) - set(before):
+        bpy.data.objects.remove(bpy.data.objects[item])
     yield 0.3
 
     generate("bad.png", "well")
@@ -199,7 +261,11 @@ def play():
     call(bpy.ops.ed.redo)
     yield 0.3
     seen["redone"] = sorted(set(objects()) - set(before))
-    seen["tick_seconds"], seen["draw_seconds"] = max(tick_times), max(draw_times)
+    seen["listening"], seen["adding"] = figures(tick_times["listening"]), figures(tick_times["adding"])
+    seen["drawing"] = figures(draw_times)
+
+    if real:
+        yield from watch_a_real_head(jobs, until)
 
     generate("anna.png", "slow")
     yield from until(lambda: jobs.status.fraction > 0.25)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from portrait_head.benchmarks import diffusion_tier
 from portrait_head.benchmarks.guidance import measure
 from portrait_head.diffusion.captions import prompt_texts
 from portrait_head.diffusion.memory_plan import (
@@ -78,3 +79,8 @@ def test_default_is_five_times_as_fast_as_the_papers_way_and_fits_into_eight_gig
     assert default["peak_gb"] < 8.0
     assert full["ratio"] >= 5.0
     assert half["ratio"] > 1.0
+
+
+def test_sculpt_and_texture_of_a_head_take_less_than_three_minutes():
+    (line,) = diffusion_tier.measure()
+    assert line["seconds"] < 180

@@ -24,10 +24,11 @@ from portrait_head.diffusion.face_lines import LANDMARKS
 from portrait_head.diffusion.guidance import DistillationPrior, ScoreDistillation
 from portrait_head.diffusion.memory_plan import PLANS, MemoryPlan, cuda_device, weights_dtype
 from portrait_head.diffusion.noise_schedule import NoiseSchedule
-from portrait_head.diffusion.packs import IDENTITY_SIZE, libraries, put_face_id
+from portrait_head.diffusion.packs import IDENTITY_SIZE, put_face_id
 from portrait_head.diffusion.prior import IdGuidedPrior, PriorConfig, Subject, ViewPrior
 from portrait_head.diffusion.score_distillation import Branch, ScoreDistillationConfig
 from portrait_head.diffusion.variational import VariationalConfig
+from portrait_head.models.loading import libraries
 from portrait_head.rendering.orbit import orbit_view
 from portrait_head.rendering.tensor_camera import TensorCamera
 
@@ -84,10 +85,8 @@ def measure(tiny: bool = False) -> Iterator[dict[str, Any]]:
         yield {"way": name, "ratio": round(first / line["steps_per_second"], 2), **line}
 
 
-def random_prior(
-    size: NetworkSize, device: torch.device, dtype: torch.dtype, identity: bool, variational: VariationalConfig | None
-) -> IdGuidedPrior:
-    """A prior with random weights of the given size."""
+def random_pipeline(size: NetworkSize, device: torch.device, dtype: torch.dtype, identity: bool) -> Any:
+    """A pipeline with random weights of the given size, without text encoder."""
     diffusers, _ = libraries()
     torch.manual_seed(0)
     unet = {
@@ -125,11 +124,23 @@ def random_prior(
     )
     if identity:
         put_face_id(pipeline, _random_face_id(pipeline.unet, size), "the random adapter")
-    prompts = PromptEmbeddings(*torch.randn(6, 77, size.text))
+    return pipeline
+
+
+def random_prompts(size: NetworkSize) -> PromptEmbeddings:
+    """Embeddings of six texts of 77 tokens."""
+    return PromptEmbeddings(*torch.randn(6, 77, size.text))
+
+
+def random_prior(
+    size: NetworkSize, device: torch.device, dtype: torch.dtype, identity: bool, variational: VariationalConfig | None
+) -> IdGuidedPrior:
+    """A prior with random weights of the given size."""
+    pipeline = random_pipeline(size, device, dtype, identity)
     random = np.random.default_rng(0)
     subject = Subject(random.normal(size=IDENTITY_SIZE), random.uniform(-0.08, 0.08, (LANDMARKS, 3)))
     config = PriorConfig(side=size.side)
-    return IdGuidedPrior(pipeline, subject, prompts, device, PLANS[0], config, variational)
+    return IdGuidedPrior(pipeline, subject, random_prompts(size), device, PLANS[0], config, variational)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ BENCHMARKS = {
     "marching-tetrahedra": "portrait_head.benchmarks.marching_tetrahedra",
     "rasteriser": "portrait_head.benchmarks.rasteriser",
     "guidance": "portrait_head.benchmarks.guidance",
+    "diffusion-tier": "portrait_head.benchmarks.diffusion_tier",
 }
 
 
@@ -18,7 +19,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
     bench = commands.add_parser("bench", help="measure speed")
     bench.add_argument("name", choices=BENCHMARKS)
-    bench.add_argument("--tiny", action="store_true", help="guidance: a toy model, to try the command without a GPU")
+    bench.add_argument("--tiny", action="store_true", help="toy models, to try the guidance's without a GPU")
     bench.add_argument("--json", action="store_true", help="a JSON object a line")
     bench.set_defaults(command=_bench)
 

@@ -16,5 +16,6 @@ def _doctor(options: argparse.Namespace) -> int:
 
     findings = examine()
     for finding in findings:
-        print(f"{'ok  ' if finding.good else 'FAIL'}  {finding.subject}: {finding.text}")
-    return 0 if all(finding.good for finding in findings) else 1
+        mark = "ok  " if finding.good else "FAIL" if finding.needed else "-   "
+        print(f"{mark}  {finding.subject}: {finding.text}")
+    return 0 if all(finding.good or not finding.needed for finding in findings) else 1

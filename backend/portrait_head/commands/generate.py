@@ -10,7 +10,7 @@ from pathlib import Path
 import portrait_head
 from portrait_head import failures
 from portrait_head.events import Event
-from portrait_head.request import HAIR, PRESETS, TEXTURE_SIZES, TIERS, HeadRequest
+from portrait_head.request import AUTO, CHOICES, HAIR, PRESETS, TEXTURE_SIZES, TIERS, HeadRequest
 from portrait_head.terminal import Terminal
 
 
@@ -30,6 +30,15 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         "--delight", type=float, default=0.7, help="how much of the photo's light to take out, 0 to 1"
     )
     generate.add_argument("--hair", choices=HAIR, default="auto")
+    generate.add_argument(
+        "--free-topology", action="store_true", help="the sculpt too, with a mesh and a texture of its own"
+    )
+    diffusion = generate.add_argument_group("the diffusion tier")
+    diffusion.add_argument("--device", choices=CHOICES["device"], default=AUTO, help="cpu takes hours")
+    diffusion.add_argument("--packs", choices=CHOICES["packs"], default=AUTO, help="the set of model packs it uses")
+    diffusion.add_argument(
+        "--references", choices=CHOICES["references"], default=AUTO, help="how it sees the relief of the photo's face"
+    )
     generate.add_argument("--json", action="store_true", help="print events as JSON lines")
     generate.set_defaults(command=_generate)
 
@@ -46,6 +55,10 @@ def _generate(options: argparse.Namespace) -> int:
         texture_size=options.texture_size,
         delight=options.delight,
         hair=options.hair,
+        device=options.device,
+        packs=options.packs,
+        references=options.references,
+        free_topology=options.free_topology,
     )
     listen = _print_json if options.json else Terminal(sys.stderr)
     try:

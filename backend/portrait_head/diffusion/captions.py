@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from portrait_head.diffusion.guidance_images import RenderKind
-from portrait_head.diffusion.packs import libraries, quiet, readable
 from portrait_head.diffusion.views import ViewWord
+from portrait_head.models.loading import libraries, load_part, load_pretrained
 
 # Says nothing that could be wrong about anyone: identity comes from the adapter, layout from the landmarks.
 NEUTRAL_CAPTION = "a photo of the head of a person, neutral expression"
@@ -70,13 +70,11 @@ def describe_photo(photo: np.ndarray, folder: Path, device: torch.device, max_wo
         max_words: new tokens at most.
 
     Raises:
-        PortraitHeadError: the pack cannot be read (`pack_broken`).
+        PortraitHeadError: what `models.loading` raises for a pack that is not there or cannot be read.
     """
     _, transformers = libraries()
-    with readable(folder), quiet():
-        processor = transformers.AutoProcessor.from_pretrained(folder, local_files_only=True)
-        model = transformers.AutoModelForImageTextToText.from_pretrained(folder, local_files_only=True)
-    model.to(device).eval()
+    processor = load_part(transformers.AutoProcessor, folder)
+    model = load_pretrained(transformers.AutoModelForImageTextToText, folder, part_of_file=True).to(device)
     inputs = processor(images=Image.fromarray(photo), return_tensors="pt").to(device)
     with torch.no_grad():
         tokens = model.generate(**inputs, max_new_tokens=max_words, do_sample=False)

@@ -55,7 +55,8 @@ def cuda_device() -> torch.device:
         raise PortraitHeadError(
             "no_cuda",
             "The diffusion tier needs an NVIDIA GPU, and PyTorch finds none.",
-            "Install its driver and a CUDA build of PyTorch, run on a machine with a GPU, or choose the embedded tier.",
+            "Install its driver and a CUDA build of PyTorch, run on a machine with a GPU, choose the embedded tier, "
+            "or wait for hours with --device cpu.",
         )
     return torch.device("cuda")
 

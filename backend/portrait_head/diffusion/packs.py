@@ -1,26 +1,26 @@
-"""Stable Diffusion, its ControlNet and its identity adapter read from local folders, checked before they are trusted.
-
-This is the one place where `diffusers` and `transformers` are imported. Nothing is ever fetched; weights are
-safetensors, or pickles read with `weights_only`.
-"""
+"""Stable Diffusion, its ControlNet and its identity adapter from local folders, checked before they are trusted."""
 
 from __future__ import annotations
 
-import json
-import pickle
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from portrait_head.diffusion.guidance_images import RenderKind
 from portrait_head.diffusion.noise_schedule import NoiseSchedule
 from portrait_head.errors import PortraitHeadError
+from portrait_head.models.loading import (
+    libraries,
+    load_part,
+    load_pretrained,
+    missing_folder,
+    model_config,
+    quiet_libraries,
+)
 from portrait_head.models.weights import load_weights
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 IDENTITY_SIZE = 512  # an ArcFace vector
 FACE_ID_FILES = ("ip-adapter-faceid-portrait-v11_sd15.safetensors", "ip-adapter-faceid-portrait-v11_sd15.bin")
-_VERIFY = "Check it with `portrait-head models verify` and download it again if that finds damage."
 _CHOOSE = "Choose packs of the Stable Diffusion 1.5 family."
 
 
@@ -52,7 +51,10 @@ class PriorFolders:
 
 
 def pack_folders(
-    path: Callable[[str], Path], kind: RenderKind, controlnet: str = "controlnet-landmarks"
+    path: Callable[[str], Path],
+    kind: RenderKind,
+    controlnet: str = "controlnet-landmarks",
+    with_identity: bool = True,
 ) -> PriorFolders:
     """The catalogue's packs for a kind of picture.
 
@@ -61,32 +63,46 @@ def pack_folders(
         kind: what the base model draws.
         controlnet: the pack that holds it to a layout: `controlnet-landmarks` to guide, `controlnet-canny` to draw
             reference maps.
+        with_identity: whether the identity adapter is among them.
     """
     return PriorFolders(
         base=path("sd15"),
         controlnet=path(controlnet),
         unet=path(f"text-to-{kind}"),
-        face_id=path("ip-adapter-faceid"),
+        face_id=path("ip-adapter-faceid") if with_identity else None,
         vae=path("vae-ft-mse"),
     )
+
+
+def picture_side(folders: PriorFolders) -> int:
+    """Pixels of the pictures that the UNet was trained at: 512 for Stable Diffusion 1.5.
+
+    Raises:
+        PortraitHeadError: `wrong_architecture` if the configs of UNet and VAE do not say.
+    """
+    unet, vae = folders.unet or folders.base / "unet", folders.vae or folders.base / "vae"
+    latents, blocks = model_config(unet).get("sample_size"), model_config(vae).get("block_out_channels")
+    if not isinstance(latents, int) or not isinstance(blocks, list):
+        raise PortraitHeadError("wrong_architecture", f"{unet} and {vae} do not tell the size of pictures.", _CHOOSE)
+    return latents * 2 ** (len(blocks) - 1)
 
 
 def load_pipeline(folders: PriorFolders, dtype: torch.dtype) -> StableDiffusionControlNetPipeline:
     """Everything in one diffusers pipeline, on the CPU, with the identity adapter in its UNet.
 
     Raises:
-        PortraitHeadError: a folder or file is missing (`pack_missing`), cannot be read (`pack_broken`), or is of
-            another architecture (`wrong_architecture`); `package_missing` without diffusers. For the adapter also what
-            `models.weights.load_weights` raises.
+        PortraitHeadError: what `models.loading` raises for each part, `wrong_architecture` also for parts that do not
+            belong together; `package_missing` without diffusers. For the adapter what `models.weights.load_weights`
+            raises.
     """
     diffusers, transformers = libraries()
     parts = {
-        "unet": _model(diffusers.UNet2DConditionModel, folders.unet or folders.base / "unet", dtype),
-        "vae": _model(diffusers.AutoencoderKL, folders.vae or folders.base / "vae", dtype),
-        "controlnet": _model(diffusers.ControlNetModel, folders.controlnet, dtype),
-        "text_encoder": _model(transformers.CLIPTextModel, folders.base / "text_encoder", dtype),
-        "tokenizer": _part(transformers.CLIPTokenizer, folders.base / "tokenizer"),
-        "scheduler": _part(diffusers.DDIMScheduler, folders.base / "scheduler"),
+        "unet": load_pretrained(diffusers.UNet2DConditionModel, folders.unet or folders.base / "unet", dtype),
+        "vae": load_pretrained(diffusers.AutoencoderKL, folders.vae or folders.base / "vae", dtype),
+        "controlnet": load_pretrained(diffusers.ControlNetModel, folders.controlnet, dtype),
+        "text_encoder": load_pretrained(transformers.CLIPTextModel, folders.base / "text_encoder", dtype),
+        "tokenizer": load_part(transformers.CLIPTokenizer, folders.base / "tokenizer"),
+        "scheduler": load_part(diffusers.DDIMScheduler, folders.base / "scheduler"),
     }
     _check_fit(parts, folders)
     pipeline = diffusers.StableDiffusionControlNetPipeline(
@@ -108,7 +124,7 @@ def load_face_id(pipeline: StableDiffusionControlNetPipeline, path: Path) -> Non
     """
     file = path if path.suffix else next((path / name for name in FACE_ID_FILES if (path / name).is_file()), path)
     if not file.is_file():
-        raise _missing(file, "identity adapter")
+        raise missing_folder(file, "identity adapter")
     put_face_id(pipeline, face_id_state(file), str(file))
 
 
@@ -119,7 +135,7 @@ def put_face_id(pipeline: StableDiffusionControlNetPipeline, state: dict[str, di
         PortraitHeadError: `wrong_architecture`.
     """
     _check_face_id(state, pipeline.unet, name)
-    with quiet():  # it warns that there is no image encoder; a FaceID adapter has none
+    with quiet_libraries():  # it warns that there is no image encoder; a FaceID adapter has none
         pipeline.load_ip_adapter(state, subfolder="", weight_name="", image_encoder_folder=None)  # pyright: ignore[reportArgumentType]
 
 
@@ -140,65 +156,6 @@ def noise_schedule(pipeline: StableDiffusionControlNetPipeline) -> NoiseSchedule
         message = f"The base model predicts `{kind}`, not noise or velocity."
         raise PortraitHeadError("wrong_architecture", message, _CHOOSE)
     return NoiseSchedule(scheduler.alphas_cumprod.float(), kind)
-
-
-def libraries() -> tuple[Any, Any]:
-    """The modules diffusers and transformers.
-
-    Raises:
-        PortraitHeadError: `package_missing`.
-    """
-    try:
-        import diffusers
-        import transformers
-    except ImportError as error:
-        raise PortraitHeadError(
-            "package_missing",
-            f"The diffusion tier needs a package that is not installed: {error.name}.",
-            "Install it with: pip install 'portrait_head[cuda]'.",
-        ) from error
-    return diffusers, transformers
-
-
-def _model(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
-    """A network from its folder, with every weight that its architecture has."""
-    _check_class(kind, folder)
-    # Some sources publish their 16-bit weights only, under a name of their own.
-    half = any(folder.glob("*.fp16.safetensors")) and not any(folder.glob("*model.safetensors"))
-    with readable(folder), quiet():
-        model, info = kind.from_pretrained(
-            folder,
-            dtype=dtype,
-            variant="fp16" if half else None,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    lacking = [*info["missing_keys"], *info["mismatched_keys"]]
-    if lacking:
-        raise PortraitHeadError(
-            "pack_broken", f"The weights in {folder} lack {len(lacking)} tensors, the first is {lacking[0]}.", _VERIFY
-        )
-    return model
-
-
-def _part(kind: Any, folder: Path) -> Any:
-    """A tokenizer or scheduler from its folder."""
-    if not folder.is_dir():
-        raise _missing(folder, kind.__name__)
-    with readable(folder):
-        return kind.from_pretrained(folder, local_files_only=True)
-
-
-def _check_class(kind: Any, folder: Path) -> None:
-    """A folder says which class wrote it; another class would load it as noise."""
-    file = folder / "config.json"
-    if not file.is_file():
-        raise _missing(file, kind.__name__)
-    with readable(file):
-        config = json.loads(file.read_text(encoding="utf-8"))
-    said = config.get("_class_name") or (config.get("architectures") or [kind.__name__])[0]
-    if said != kind.__name__:
-        raise PortraitHeadError("wrong_architecture", f"{folder} holds a {said}, not a {kind.__name__}.", _CHOOSE)
 
 
 def _check_fit(parts: dict[str, Any], folders: PriorFolders) -> None:
@@ -245,41 +202,3 @@ def _check_face_id(state: dict[str, dict[str, Tensor]], unet: Any, name: str) ->
             found = "none" if weight is None else list(weight.shape)
             message = f"{name} has {found} where attention {key} of the UNet needs {list(layer.weight.shape)}."
             raise PortraitHeadError("wrong_architecture", message, _CHOOSE)
-
-
-def _missing(path: Path, what: str) -> PortraitHeadError:
-    return PortraitHeadError(
-        "pack_missing",
-        f"There is no {what} at {path}.",
-        "Download its pack with `portrait-head models download`, or point to a folder that has it.",
-    )
-
-
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Whatever a library says about a broken file becomes one sentence."""
-    try:
-        yield
-    except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise PortraitHeadError("pack_broken", f"{path} cannot be read: {reason}", _VERIFY) from error
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without the libraries' warnings and bars: what matters in them is checked here and raised."""
-    from diffusers.utils import logging as diffusers_log
-    from transformers.utils import logging as transformers_log
-
-    before = diffusers_log.get_verbosity(), transformers_log.get_verbosity()
-    diffusers_log.set_verbosity_error()
-    transformers_log.set_verbosity_error()
-    diffusers_log.disable_progress_bar()
-    transformers_log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        diffusers_log.set_verbosity(before[0])
-        transformers_log.set_verbosity(before[1])
-        diffusers_log.enable_progress_bar()
-        transformers_log.enable_progress_bar()

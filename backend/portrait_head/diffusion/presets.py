@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from portrait_head.diffusion.references import ReferenceConfig
 from portrait_head.diffusion.score_distillation import ScoreDistillationConfig, TimestepRange
+from portrait_head.texturing.prior_painting import PRIOR_PAINTING_FAST, PriorPaintingConfig
 
 # ID-Sculpt (AAAI 2025), section 3.1: equation 3 as it stands, the KL's own weight. The paper gives neither a guidance
 # scale nor a range of timesteps: the scale is that of its code, the range that of threestudio, which it builds upon.
@@ -42,3 +46,27 @@ CONSISTENT = ScoreDistillationConfig(
     inversion_steps=3,
     inversion_stride=50,
 )
+
+
+@dataclass(frozen=True)
+class TierSettings:
+    """How much work the diffusion tier does.
+
+    Attributes:
+        distillation: of the sculpt's other views.
+        sculpt_steps: times the embedded tier's steps; half of them are guided. ID-Sculpt takes 2500 guided steps.
+        references: settings of drawn references.
+        painting: of the texture; views are brought together afterwards unless it shall be quick.
+    """
+
+    distillation: ScoreDistillationConfig
+    sculpt_steps: float
+    references: ReferenceConfig
+    painting: PriorPaintingConfig
+
+
+def tier_settings(preset: str) -> TierSettings:
+    """Those of a request's preset: "quick", "standard" or "high"."""
+    steps, drawing_steps = {"quick": (1.0, 10), "standard": (4.0, 30), "high": (6.0, 30)}[preset]
+    painting = PriorPaintingConfig(refinement=None) if preset == "quick" else PRIOR_PAINTING_FAST
+    return TierSettings(FAST, steps, ReferenceConfig(steps=drawing_steps), painting)

@@ -117,6 +117,17 @@ class IdGuidedPrior:
         posterior = self._vae.encode((picture * 2.0 - 1.0).to(self._device, self._dtype)).latent_dist
         return posterior.mode().float() * self._vae.config.scaling_factor
 
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """The picture [1, 3, side, side] float32 in 0..1 of latents [1, 4, side / 8, side / 8], without gradient."""
+        self._bring(self._vae)
+        decoded = self._vae.decode((latents / self._vae.config.scaling_factor).to(self._device, self._dtype)).sample
+        return (decoded.float() / 2.0 + 0.5).clamp(0.0, 1.0)
+
+    def shown(self, angles: ViewAngles, picture: Tensor) -> ViewPrior:
+        """The prior for a view whose ControlNet is shown a picture [1, C, side, side] of the caller's."""
+        return ViewPrior(self, angles, picture.to(self._device, self._dtype))
+
     def at(self, camera: TensorCamera, depth: Tensor | None = None) -> ViewPrior:
         """The prior for a camera, with landmarks hidden by the depth map [H, W] (metres, 0 where nothing is)."""
         seen_from = camera.to_pinhole()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, grey_dilation, map_coordinates
+from scipy.spatial import KDTree
 
 from portrait_head.geometry import surface
 from portrait_head.geometry.capsule import COLUMNS, DOME_ROWS, blurred
@@ -26,6 +27,7 @@ LEAST_LAYER = 0.0025  # metres of hair that stay over the skin
 BARE = 0.025  # metres beyond the hairline from which there is no hair under the skin either
 EAR_INSIDE = 0.008  # metres; a lobe under the very edge of the hair may show
 EAR_COVER = 0.003  # metres of hair over a covered ear
+EAR_FREE = 0.003  # metres of air round a bare one
 
 Depths = Callable[[np.ndarray], np.ndarray]
 
@@ -86,7 +88,7 @@ def hair_volume(
     radius = _radius(maps, settings)
     if style == "volume":
         radius = _over_the_ears(maps, radius, neutral.vertices, posed, neutral.ears, view)
-    field, origin = _field(maps, radius, view, settings)
+    field, origin = _field(maps, radius, view, _bare_ears(neutral, posed, view), settings)
     return HairVolume(field, origin, settings.cell, maps), growth
 
 
@@ -172,7 +174,20 @@ def _over_the_ears(
     return radius + blurred(gain, 2.5)
 
 
-def _field(maps: HairMaps, radius: np.ndarray, view: HairView, settings: HairSettings) -> tuple[np.ndarray, np.ndarray]:
+def _bare_ears(neutral: Head, posed: np.ndarray, view: HairView) -> np.ndarray:
+    """[N, 3] metres: the ears' vertices that the photo shows without hair; a hidden ear is as the other one."""
+    ears = neutral.vertices[neutral.ears]
+    seen_at = posed[neutral.ears]
+    pixels = view.camera.project(seen_at)
+    hidden = -view.camera.to_camera(seen_at)[..., 2] > at_pixels(view.depth, pixels, np.inf) + HIDDEN
+    bare = ~at_pixels(view.hair, pixels, True)
+    _, other = KDTree(ears * (-1, 1, 1)).query(ears)
+    return ears[np.where(hidden, bare[other] & ~hidden[other], bare)]
+
+
+def _field(
+    maps: HairMaps, radius: np.ndarray, view: HairView, bare_ears: np.ndarray, settings: HairSettings
+) -> tuple[np.ndarray, np.ndarray]:
     """The voxel field [X, Y, Z] metres, positive inside the hair, and its origin [3]."""
     reach = maps.capsule.points(radius).reshape(-1, 3)
     low = reach.min(axis=0) - 3 * settings.cell
@@ -192,6 +207,9 @@ def _field(maps: HairMaps, radius: np.ndarray, view: HairView, settings: HairSet
     above = distance - maps.capsule.sample(maps.skin, row, column)
     free += 3 * UNCARVED * np.clip(3 - above / UNCARVED, 0.0, 2.0)
     carved = np.minimum(field, free)
+    if len(bare_ears):
+        near, _ = KDTree(bare_ears).query(points, distance_upper_bound=2 * MOVED_REACH)
+        carved = np.minimum(carved, near - EAR_FREE)
     fine, plain = (gaussian_filter(carved, blur) for blur in FIELD_BLUR)
     ends = np.clip((maps.capsule.centre[1] - axes[1]) / BELOW_EAR - 0.5, 0.0, 1.0)[:, None]
     return fine + ends * (plain - fine), low

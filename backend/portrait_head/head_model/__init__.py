@@ -58,6 +58,7 @@ def _fingerprint() -> str:
     digest = hashlib.sha256()
     for module in (expressions, eyelids, folds, lips, makehuman, regions, rig, topology, uv_layout):
         digest.update(Path(str(module.__file__)).read_bytes())
+    digest.update(uv_layout.SKIN_TABLE.read_bytes())
     data = makehuman.data_folder() / "mpfb2/3dobjs/base.obj"
     digest.update(f"{data}{data.stat().st_size}{data.stat().st_mtime_ns}".encode())
     return digest.hexdigest()[:16]

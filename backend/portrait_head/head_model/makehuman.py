@@ -92,7 +92,6 @@ def read_makehuman_head() -> HeadModel:
     mirror = _mirror(data / "mpfb2/mesh_metadata/hm08.mirror", cut)
     nose = identity[[name.startswith("nose-") for name in names]]
     regions = find_regions(vertices, cut.quads, cut.parts, cut.socket, nose, mirror)
-    source_uvs = base.uvs[cut.uv_quads]
     neck, jaw = ((template[targets.joints[name]].mean(axis=0) - joint) * DECIMETRE for name in ("neck", "mouth"))
     index = cut.renumber(len(base.vertices))
     joints, weights = rig.read_weights(data / "mpfb2/rigs/standard", index, cut.parts)
@@ -101,7 +100,7 @@ def read_makehuman_head() -> HeadModel:
     return HeadModel(
         vertices=vertices,
         quads=cut.quads,
-        uvs=lay_out_uvs(vertices, cut.quads, source_uvs, cut.parts, cut.socket, cut.neck, mirror),
+        uvs=lay_out_uvs(vertices, cut.quads, base.uvs[cut.uv_quads], cut.parts),
         parts=cut.parts,
         identity_names=names,
         identity=identity,
@@ -147,7 +146,6 @@ class _Cut:
     quads: np.ndarray  # [F, 4] renumbered
     uv_quads: np.ndarray  # [F, 4] into the base mesh's uvs
     socket: np.ndarray  # [F] bool, the skin behind the lids
-    neck: np.ndarray  # [F] bool, the skin of the neck, which has a UV island of its own
     parts: tuple[Part, ...]
 
     def renumber(self, count: int) -> np.ndarray:
@@ -212,9 +210,7 @@ def _cut_head(base: _Base) -> _Cut:
     index = np.full(len(base.vertices), -1, dtype=np.int32)
     index[source] = np.arange(len(source), dtype=np.int32)
     quads = index[base.quads[order]]
-    return _Cut(
-        np.array(source), quads, base.uv_quads[order], np.isin(order, socket), np.isin(order, runs[1][2]), tuple(parts)
-    )
+    return _Cut(np.array(source), quads, base.uv_quads[order], np.isin(order, socket), tuple(parts))
 
 
 def _above_neck_loop(quads: np.ndarray) -> np.ndarray:

@@ -58,8 +58,12 @@ class FaceRecognition:
         self.device = "cuda" if CUDA in providers else "cpu"
         self._app = self._load(folder, providers)
 
-    def embed(self, image: np.ndarray) -> IdentityEmbedding:
-        """Encode the largest face of `image` ([H, W, 3] uint8 sRGB).
+    def embed(self, image: np.ndarray, near: np.ndarray | None = None) -> IdentityEmbedding:
+        """Encode a face of a picture.
+
+        Args:
+            image: [H, W, 3] uint8 sRGB.
+            near: [2] pixels (x, y); the face whose middle is nearest is taken, without it the largest.
 
         Raises:
             PortraitHeadError: `no_face`.
@@ -74,16 +78,19 @@ class FaceRecognition:
                 "Use a photo from the front in which the face is large and well lit.",
             )
         sides = boxes[:, 2:4] - boxes[:, :2]
-        largest = int(np.argmax(sides.prod(axis=1)))
-        face = _face(boxes[largest, :4], landmarks[largest])
+        if near is None:
+            taken = int(np.argmax(sides.prod(axis=1)))
+        else:
+            taken = int(np.argmin(np.linalg.norm(boxes[:, :2] + sides / 2 - near, axis=1)))
+        face = _face(boxes[taken, :4], landmarks[taken])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # InsightFace's, about its use of scikit-image
             vector = np.asarray(recogniser.get(bgr, face), dtype=np.float64)
-        size = min(1.0, float(sides[largest].min()) / self._config.full_size)
+        size = min(1.0, float(sides[taken].min()) / self._config.full_size)
         return IdentityEmbedding(
             unit(vector),
             np.zeros((0, 0), np.float32),
-            quality=float(np.clip(boxes[largest, 4], 0.0, 1.0)) * size,
+            quality=float(np.clip(boxes[taken, 4], 0.0, 1.0)) * size,
             encoder=self.name,
             licence=self._licence,
             commercial_use=self._commercial_use,

@@ -23,16 +23,24 @@ def load_encoder(
     """
     catalogue = catalogue or load_catalogue()
     pack = catalogue.pack(name)
-    licence = catalogue.licence_of(pack).title
     if name in FACE_PACKS:
-        return FaceRecognition(store.path(name), licence, pack.commercial_use, device)
+        return load_face_encoder(name, store, device, catalogue)
     if name in CLIP_PACKS:
-        return ClipPatches(store.path(name), licence, pack.commercial_use, device)
+        return ClipPatches(store.path(name), catalogue.licence_of(pack).title, pack.commercial_use, device)
     raise PortraitHeadError(
         "unknown_pack",
         f"The pack {name} does not encode identity.",
         f"Use one of {', '.join((*FACE_PACKS, *CLIP_PACKS))}.",
     )
+
+
+def load_face_encoder(
+    name: str, store: PackStore, device: str = "cpu", catalogue: Catalogue | None = None
+) -> FaceRecognition:
+    """The face recogniser of an installed pack; arguments and errors as in `load_encoder`."""
+    catalogue = catalogue or load_catalogue()
+    pack = catalogue.pack(name)
+    return FaceRecognition(store.path(name), catalogue.licence_of(pack).title, pack.commercial_use, device)
 
 
 def installed_face_pack(store: PackStore) -> str | None:

@@ -1,11 +1,14 @@
 """Models of diffusers and transformers from a pack's folder: all of their weights, or an error.
 
-Both libraries only log a warning when a file lacks some of a model's weights, and run on with random numbers in their
-place; a head guided by those looks like bad luck, not like a wrong file.
+The one way in. Both libraries only log a warning when a file lacks some of a model's weights, and run on with random
+numbers in their place; a head guided by those looks like bad luck, not like a wrong file. Nothing is ever fetched, and
+weights are safetensors.
 """
 
 from __future__ import annotations
 
+import json
+import pickle
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,47 +16,72 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import torch
+from safetensors import SafetensorError
 
 from portrait_head.errors import PortraitHeadError
 from portrait_head.models.weights import wrong_architecture
 
+CONFIG = "config.json"
+_VERIFY = "Check it with `portrait-head models verify` and download it again if that finds damage."
+
 
 class Loadable(Protocol):
-    """A model class of diffusers or transformers."""
+    """A class of diffusers or transformers that can be read from a folder."""
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *arguments: Any, **options: Any) -> Any:
-        """Read a model from a folder."""
+        """Read it from a folder."""
         ...
 
 
 Model = TypeVar("Model", bound=Loadable)
 
 
+def libraries() -> tuple[Any, Any]:
+    """The modules diffusers and transformers.
+
+    Raises:
+        PortraitHeadError: `package_missing`.
+    """
+    try:
+        import diffusers
+        import transformers
+    except ImportError as error:
+        raise PortraitHeadError(
+            "package_missing",
+            f"The diffusion tier needs a package that is not installed: {error.name}.",
+            "Install it with: pip install 'portrait_head[cuda]'.",
+        ) from error
+    return diffusers, transformers
+
+
 def load_pretrained(
     model_class: type[Model], folder: Path, dtype: torch.dtype = torch.float32, part_of_file: bool = False
 ) -> Model:
-    """Load a model from safetensors in `folder`, never from the network, in evaluation mode.
+    """Load a model from safetensors in `folder`, in evaluation mode; a folder says which class wrote it.
 
     Args:
-        part_of_file: whether the file may hold more than this model, as CLIP's does for its vision half.
+        model_class: a class of its own, or one of the transformers library's `Auto` classes.
+        folder: the model's.
+        dtype: of the weights.
+        part_of_file: whether folder and file may be those of a larger model, as CLIP's are for its vision half.
 
     Raises:
-        PortraitHeadError: `wrong_architecture` if a tensor is missing, left over or of another shape,
-            `weights_broken` if the files cannot be read.
+        PortraitHeadError: `pack_missing` without the folder, `wrong_architecture` if it says that it holds another
+            class, or if a tensor is missing, left over or of another shape, `weights_broken` if it cannot be read.
     """
     what = f"{folder.name} as {model_class.__name__}"
+    config = model_config(folder, model_class.__name__)
+    said = config.get("_class_name") or (config.get("architectures") or [model_class.__name__])[0]
+    if said != model_class.__name__ and not part_of_file:
+        raise wrong_architecture(what, f"{folder} holds a {said}")
     try:
         with quiet_libraries():
             model, found = model_class.from_pretrained(
                 folder, torch_dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
             )
-    except OSError as error:
-        raise PortraitHeadError(
-            "weights_broken",
-            f"{what} cannot be loaded: {_first_line(error)}",
-            "If it is a pack, `portrait-head models verify` tells what is wrong with it.",
-        ) from error
+    except (OSError, SafetensorError) as error:
+        raise _broken(folder, error) from error
     except (ValueError, RuntimeError, KeyError, TypeError) as error:
         raise wrong_architecture(what, _first_line(error)) from error
     missing, surplus = sorted(found["missing_keys"]), sorted(found["unexpected_keys"])
@@ -62,6 +90,39 @@ def load_pretrained(
     if surplus and not part_of_file:
         raise wrong_architecture(what, f"{surplus[0]} and {len(surplus) - 1} more tensors belong to another model")
     return model.eval()
+
+
+def load_part(part_class: type[Model], folder: Path) -> Model:
+    """Read what has no weights from `folder`: a tokenizer, a scheduler, a processor of pictures.
+
+    Raises:
+        PortraitHeadError: `pack_missing` without the folder, `weights_broken` if it cannot be read.
+    """
+    if not folder.is_dir():
+        raise missing_folder(folder, part_class.__name__)
+    try:
+        with quiet_libraries():
+            return part_class.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        raise _broken(folder, error) from error
+
+
+def model_config(folder: Path, what: str = "model") -> dict[str, Any]:
+    """The settings that a model was saved with.
+
+    Raises:
+        PortraitHeadError: `pack_missing` or `weights_broken`.
+    """
+    file = folder / CONFIG
+    if not file.is_file():
+        raise missing_folder(file, what)
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _broken(file, error) from error
+    if not isinstance(config, dict):
+        raise _broken(file, ValueError("it is no table of settings"))
+    return config
 
 
 @contextmanager
@@ -81,6 +142,19 @@ def quiet_libraries() -> Iterator[None]:
             logger.enable_progress_bar()
 
 
+def missing_folder(path: Path, what: str) -> PortraitHeadError:
+    """The error for a part of a pack that is not where it should be."""
+    return PortraitHeadError(
+        "pack_missing",
+        f"There is no {what} at {path}.",
+        "Download its pack with `portrait-head models download`, or point to a folder that has it.",
+    )
+
+
+def _broken(path: Path, error: Exception) -> PortraitHeadError:
+    return PortraitHeadError("weights_broken", f"{path} cannot be read: {_first_line(error)}.", _VERIFY)
+
+
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return lines[0].rstrip(".") if lines else type(error).__name__

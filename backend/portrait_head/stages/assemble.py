@@ -16,19 +16,25 @@ from portrait_head.progress import Progress
 from portrait_head.request import HeadRequest
 from portrait_head.stages.expressions import Expressions
 from portrait_head.stages.fit import Fit
+from portrait_head.stages.free_topology import free_topology
 from portrait_head.stages.portrait import Portrait
 from portrait_head.stages.sculpt import Sculpt
 from portrait_head.stages.texture import Texture
+from portrait_head.texturing.ambient import Surroundings
+from portrait_head.texturing.material_maps import Carved, hair_maps, head_maps
+from portrait_head.texturing.skin import faces_of
 
-# Name, alpha, roughness, specular, subsurface. Skin: Principled BSDF values that portrait artists start from. Hair is
-# blended: cut out at one half, its edge would stand off the skin with a dark line under it.
+# Name, alpha, roughness (where no map says more), specular, subsurface. Specular is reflection / 8 %, from an index of
+# refraction of 1.4 for skin and 1.48 for the oil on the tear film. Hair is blended: cut out at one half, its edge would
+# stand off the skin with a dark line under it; and it reflects less than keratin, as strands hide each other.
 MATERIALS = (
-    ("skin", "opaque", 0.5, 0.4, 0.08),
-    ("eyes", "opaque", 0.12, 0.5, 0.0),
+    ("skin", "opaque", 0.5, 0.35, 0.15),
+    ("eyes", "opaque", 0.12, 0.47, 0.0),
     ("mouth", "opaque", 0.3, 0.5, 0.05),
     ("lashes", "blend", 0.7, 0.2, 0.0),
     ("hair", "blend", 0.55, 0.3, 0.0),
 )
+OPENED = {"jawOpen": 0.6, "eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}  # what frees most of what touches at rest
 LICENCES = (
     "Head model: MakeHuman base mesh and targets, CC0 1.0",
     "Identity prior: derived from ICT-FaceKit, MIT, copyright 2020 USC Institute for Creative Technologies",
@@ -50,7 +56,9 @@ def run(
     meshes = [_head(model, fit.neutral, expressions.deltas)]
     if len(sculpt.hair_triangles):
         meshes.append(_hair(model, fit.neutral, sculpt, texture.hair_uvs))
-    progress(0.5)
+    progress(0.1)
+    maps = _maps(model, request, fit, sculpt, texture, expressions)
+    progress(0.8)
     images = {
         "skin": texture.skin,
         "eyes": texture.eyes,
@@ -58,15 +66,19 @@ def run(
         "lashes": texture.lashes,
         "hair": texture.hair,
     }
+    materials = tuple(
+        Material(name, images[name], alpha, roughness, specular, subsurface, *maps.get(name, (None, None)))
+        for name, alpha, roughness, specular, subsurface in MATERIALS
+        if name != "hair" or len(sculpt.hair_triangles)
+    )
+    if request.free_topology:
+        free, material = free_topology(model, fit, sculpt, texture, meshes[0], materials)
+        meshes, materials = [*meshes, *free], (*materials, material)
     yaw, pitch, roll = fit.camera.head_angles()
     return HeadAsset(
         name=Path(request.photos[0]).stem,
         meshes=tuple(meshes),
-        materials=tuple(
-            Material(name, images[name], alpha, roughness, specular, subsurface)
-            for name, alpha, roughness, specular, subsurface in MATERIALS
-            if name != "hair" or len(sculpt.hair_triangles)
-        ),
+        materials=materials,
         bones=tuple(
             RigBone(bone.name, bone.parent, _mean(fit.neutral, bone.head), _mean(fit.neutral, bone.tail))
             for bone in model.bones
@@ -83,6 +95,26 @@ def run(
         photo=Path(request.photos[0]).name,
         licences=LICENCES,
     )
+
+
+def _maps(
+    model: HeadModel, request: HeadRequest, fit: Fit, sculpt: Sculpt, texture: Texture, expressions: Expressions
+) -> dict[str, tuple[np.ndarray | None, np.ndarray]]:
+    """Normals and packed map by the material's name."""
+    rest = fit.neutral.astype(np.float64)
+    around = Surroundings(
+        vertices=rest,
+        opened=rest + sum(weight * expressions.deltas[ARKIT_NAMES.index(name)] for name, weight in OPENED.items()),
+        quads=model.quads,
+        hiding=faces_of(model, "skin", "eyes", "mouth"),
+        hair=(sculpt.hair_vertices, sculpt.hair_triangles),
+    )
+    carved = Carved(sculpt.vertices, sculpt.triangles, sculpt.hair)
+    head = head_maps(model, around, carved, texture.skin, texture.confidence, request.seed)
+    found = {"skin": head.skin, "eyes": head.eyes, "mouth": head.mouth}
+    if len(sculpt.hair_triangles):
+        found["hair"] = hair_maps(texture.hair, request.seed)
+    return {name: (maps.normal, maps.orm) for name, maps in found.items()}
 
 
 def _head(model: HeadModel, neutral: np.ndarray, deltas: np.ndarray) -> AssetMesh:

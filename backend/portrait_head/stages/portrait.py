@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from portrait_head.errors import PortraitHeadError
+from portrait_head.identity.embedding import IdentityEmbedding, average, least_alike
 from portrait_head.photo.decode import load_photo
 from portrait_head.photo.faces import Face, find_faces_any_way_up, refine_landmarks
 from portrait_head.photo.masks import head_masks
@@ -15,18 +18,28 @@ from portrait_head.photo.sample import photo_path
 from portrait_head.photo.window import head_window
 from portrait_head.progress import Progress
 
+STRANGER = 0.25  # cosine to the other photos under which a photo most likely shows somebody else
+
 
 class PhotoRequest(Protocol):
     """What this stage reads of the request: paths of photos and the face to take, counted from 1."""
 
     @property
     def photos(self) -> tuple[str, ...]:
-        """Paths; this stage reads the first."""
+        """Paths; the head is made of the first, the others only say who it is."""
         ...
 
     @property
     def face(self) -> int | None:
         """Counted from 1, the largest first; None takes the largest."""
+        ...
+
+
+class FaceEncoder(Protocol):
+    """Turns the face of a picture into numbers; `identity.face_recognition.FaceRecognition` is one."""
+
+    def embed(self, image: np.ndarray, near: np.ndarray | None = None) -> IdentityEmbedding:
+        """Encode the face of `image` [H, W, 3] uint8 nearest to `near` [2] pixels, without it the largest."""
         ...
 
 
@@ -47,6 +60,7 @@ class Portrait:
         faces: [N, 4] float32 (left, top, right, bottom) of every face in photo pixels, largest first.
         face: index into `faces` of the one taken.
         interocular: distance between the pupils in photo pixels.
+        identities: who an encoder says it is, one for each photo in which it sees a face; empty without an encoder.
         warnings: sentences for the user.
     """
 
@@ -61,11 +75,22 @@ class Portrait:
     faces: np.ndarray
     face: int
     interocular: float
+    identities: tuple[IdentityEmbedding, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def identity(self) -> IdentityEmbedding | None:
+        """The person, over all photos by their quality; None without an encoder."""
+        return average(self.identities) if self.identities else None
 
-def run(request: PhotoRequest, progress: Progress) -> Portrait:
+
+def run(request: PhotoRequest, progress: Progress, encoder: Callable[[], FaceEncoder] | None = None) -> Portrait:
     """Find the wished face in the first photo of `request` and describe it.
+
+    Args:
+        request: photos and face.
+        progress: told how far it is.
+        encoder: gives what says who it is; None for nothing.
 
     Raises:
         PortraitHeadError: the photo cannot be read (see `photo.decode`), or it has no usable face.
@@ -88,6 +113,11 @@ def run(request: PhotoRequest, progress: Progress) -> Portrait:
     warnings += check_picture(window, own, face.interocular)
     progress(0.5)
     masks = head_masks(window.image, window.valid, own, others)
+    progress(0.7)
+    identities: tuple[IdentityEmbedding, ...] = ()
+    if encoder is not None:
+        identities, doubts = _identities(encoder(), window.image, own, request.photos[1:])
+        warnings += doubts
     progress(1.0)
     return Portrait(
         image=window.image,
@@ -101,5 +131,32 @@ def run(request: PhotoRequest, progress: Progress) -> Portrait:
         faces=np.array([found.box for found in faces], np.float32),
         face=chosen,
         interocular=face.interocular,
+        identities=identities,
         warnings=photo.warnings + warnings + masks.warnings,
     )
+
+
+def _identities(
+    encoder: FaceEncoder, image: np.ndarray, landmarks: np.ndarray, more: tuple[str, ...]
+) -> tuple[tuple[IdentityEmbedding, ...], tuple[str, ...]]:
+    """The person in the window and in more photos, and what is doubtful about them."""
+    middle = landmarks[:, :2].mean(axis=0)
+    found, names, doubts = [], [], []
+    for index, photo in enumerate(("", *more)):
+        name = "The first photo" if index == 0 else photo_path(photo).name
+        try:
+            who = encoder.embed(load_photo(photo_path(photo)).image) if index else encoder.embed(image, middle)
+        except PortraitHeadError as error:
+            if error.kind != "no_face":
+                raise
+            doubts.append(f"{name} does not count for who it is: {error.message}")
+            continue
+        if index and who.faces > 1:
+            doubts.append(f"{name} shows {who.faces} faces: the largest was taken for the person.")
+        found.append(who)
+        names.append(name)
+    if len(found) > 1:
+        worst, cosine = least_alike(found)
+        if cosine < STRANGER:
+            doubts.append(f"{names[worst]} seems to show somebody else (likeness {cosine:.2f}): leave it out.")
+    return tuple(found), tuple(doubts)

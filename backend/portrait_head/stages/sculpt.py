@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import torch
+from scipy.spatial import KDTree
 
 from portrait_head.geometry import surface
 from portrait_head.geometry.hair import HairVolume, hair_mesh, hair_volume, reshaped
@@ -97,6 +98,8 @@ def run(
     config = config or preset(request.preset)
     if guide.reference_normals is not None or guide.reference_depth is not None:
         config = config.scaled(config.referenced)
+    else:
+        config = config.unreferenced()
     growth = grow_hair(model, request, portrait, fit)
     progress(0.05)
     posed, neutral = head_solid(model, fit.posed), head_solid(model, fit.neutral)
@@ -108,7 +111,7 @@ def run(
     grid = TetGrid.over(bounds, config.grid.resolution)
     first = depth_on_grid(grid, lambda at: _depth(at, posed, growth.volume, config))
     progress(0.12)
-    held = torch.ones(len(first))
+    held = _held(grid, fit.posed[_ears(model)], config)
     sculptor = Sculptor(grid, first, _begun(posed, growth), held, reference, config, guidance)
 
     def show(vertices: np.ndarray, triangles: np.ndarray) -> None:
@@ -212,6 +215,13 @@ def _reference(
     return make_reference(fit.camera, outline, maps, guide.depth, points, landmarks, normals, size)
 
 
+def _held(grid: TetGrid, ears: np.ndarray, config: SculptConfig) -> torch.Tensor:
+    """[N] how firmly the grid's vertices stay where they began; `ears` [E, 3] metres."""
+    near, _ = KDTree(ears).query(grid.vertices.cpu().numpy(), distance_upper_bound=config.ear_reach)
+    beside = np.clip(1 - near / config.ear_reach, 0.0, 1.0)
+    return torch.from_numpy((1 + (config.hold_ears - 1) * beside).astype(np.float32))
+
+
 def _begun(head: HeadSolid, growth: Growth) -> tuple[np.ndarray, np.ndarray]:
     """Skin, eyes and hair as one mesh [V, 3], [F, 3] to look at from outside."""
     pieces = [
@@ -249,8 +259,12 @@ def _head(model: HeadModel, vertices: np.ndarray) -> Head:
     return Head(
         vertices=vertices,
         skin=model.triangles()[2 * skin.faces[0] : 2 * skin.faces[1]],
-        ears=np.concatenate([model.regions["ear_left"], model.regions["ear_right"]]),
+        ears=_ears(model),
         scalp=scalp,
         eyes=np.concatenate([np.arange(*model.part(f"eye_{side}").vertices) for side in ("left", "right")]),
         rim=model.regions["rim"],
     )
+
+
+def _ears(model: HeadModel) -> np.ndarray:
+    return np.concatenate([model.regions["ear_left"], model.regions["ear_right"]])

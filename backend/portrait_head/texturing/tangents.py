@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from portrait_head.texturing.uv_raster import UvRaster
+
+_AT_ONCE = 1 << 19  # texels; keeps arrays small
+
 
 @dataclass(frozen=True)
 class TangentFrames:
@@ -59,6 +63,37 @@ def tangent_frames(vertices: np.ndarray, quads: np.ndarray, uvs: np.ndarray) -> 
     return TangentFrames(normals, _unit(summed), np.where(unique[:, 3] > 0, 1.0, -1.0), group)
 
 
+def into_tangent_space(
+    normals: np.ndarray, frames: TangentFrames, raster: UvRaster, rows: np.ndarray | None = None
+) -> np.ndarray:
+    """Unit vectors [N, 3] float32 (along growing u, along growing v, out) of object-space normals [N, 3] of any length.
+
+    Args:
+        normals: at the raster's texels.
+        frames: of the mesh.
+        raster: of the mesh's UVs, whose triangles are its quads' halves (0, 1, 2) and (0, 2, 3).
+        rows: [N] of the raster's texels that are meant; None for all.
+    """
+    rows = np.arange(len(normals)) if rows is None else rows
+    local = np.empty((len(normals), 3), np.float32)
+    weights, columns = raster.weights.data.reshape(-1, 3), raster.weights.indices.reshape(-1, 3)
+    vertex_normal, tangent = frames.normals.astype(np.float32), frames.tangents.astype(np.float32)
+    group_of = frames.group[:, np.array([[0, 1, 2], [0, 2, 3]])].reshape(-1, 3)
+    for start in range(0, len(normals), _AT_ONCE):
+        chunk, texels = slice(start, start + _AT_ONCE), rows[start : start + _AT_ONCE]
+        share, group, corners = weights[texels, :, None], group_of[raster.triangle[texels]], columns[texels]
+        n, t = np.zeros((len(group), 3), np.float32), np.zeros((len(group), 3), np.float32)
+        for corner in range(3):
+            n += vertex_normal[corners[:, corner]] * share[:, corner]
+            t += tangent[group[:, corner]] * share[:, corner]
+        b = _cross(n, t) * frames.signs[group[:, 0]].astype(np.float32)[:, None]
+        # x t + y b + z n = normal, by Cramer's rule.
+        own = normals[chunk].astype(np.float32)
+        solved = [(own * _cross(b, n)).sum(1), (own * _cross(n, t)).sum(1), (own * _cross(t, b)).sum(1)]
+        local[chunk] = np.stack(solved, axis=1) * np.sign((t * _cross(b, n)).sum(axis=1))[:, None]
+    return (local / np.maximum(np.sqrt(np.einsum("nk,nk->n", local, local)), 1e-12)[:, None]).astype(np.float32)
+
+
 def angle_weighted_normals(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
     """[V, 3] unit normals of a quad mesh, every face weighted by its angle at the vertex."""
     corners = np.asarray(vertices, np.float64)[quads]
@@ -67,6 +102,18 @@ def angle_weighted_normals(vertices: np.ndarray, quads: np.ndarray) -> np.ndarra
     weighted = (facing[:, None] * angle[..., None]).reshape(-1, 3)
     count = len(vertices)
     return _unit(np.stack([np.bincount(quads.ravel(), weighted[:, axis], count) for axis in range(3)], axis=1))
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cross products of [N, 3] arrays; several times faster than `np.cross`."""
+    return np.stack(
+        [
+            a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1],
+            a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2],
+            a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0],
+        ],
+        axis=1,
+    )
 
 
 def _across(vectors: np.ndarray, normals: np.ndarray) -> np.ndarray:

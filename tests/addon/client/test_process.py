@@ -51,7 +51,7 @@ def test_writing_to_a_child_that_does_not_read_never_waits(tmp_path: Path):
     for _ in range(64):
         process.send(b"x" * 65536 + b"\n")
     assert process.receive() == []
-    assert time.perf_counter() - started < 2.0
+    assert time.perf_counter() - started < 30.0, "the child sleeps for a minute"
     process.close(grace=0.0)
 
 
@@ -69,6 +69,22 @@ def test_a_flood_is_taken_in_portions(tmp_path: Path):
         received = sum(len(line) for line in process.receive())
         assert received <= process_module.READ_AT_MOST + process_module.CHUNK
     process.close(grace=0.0)
+
+
+def test_however_many_messages_wait_a_call_hands_out_few_and_loses_none(tmp_path: Path):
+    """What a call costs does not grow with what has piled up, on however slow a machine."""
+    count = 5000
+    process = WorkerProcess(python(f"for number in range({count}): print(number)"), tmp_path / "log")
+    deadline = time.monotonic() + 20
+    while process.exit_status is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    portions = []
+    while not process.ended:
+        portions.append(process.receive())
+    assert max(len(portion) for portion in portions) <= process_module.LINES_AT_MOST
+    assert [int(line) for portion in portions for line in portion] == list(range(count))
+    process.close()
 
 
 def test_writing_to_a_dead_child_is_no_crash(tmp_path: Path):
@@ -155,7 +171,7 @@ def test_the_worker_dies_with_its_parent_even_when_busy(tmp_path: Path):
     assert parent.stdout is not None
     worker = int(parent.stdout.readline())
     deadline = time.monotonic() + 10
-    while b"while True" not in Path(f"/proc/{worker}/cmdline").read_bytes().split(b"\0")[2]:
+    while not any(b"while True" in word for word in Path(f"/proc/{worker}/cmdline").read_bytes().split(b"\0")[2:3]):
         assert time.monotonic() < deadline, "it has not got beyond setpriv"
         time.sleep(0.01)
     parent.send_signal(signal.SIGKILL)

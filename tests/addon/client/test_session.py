@@ -12,7 +12,7 @@ import pytest
 from addon.client import session as session_module
 from addon.client.backend import Backend
 from addon.client.errors import ClientError
-from addon.client.events import Event, Finished, ProgressMade, StageStarted, Warned
+from addon.client.events import Event, FacesFound, Finished, ProgressMade, StageStarted, Warned
 from addon.client.session import Session, drain
 from addon.client.state import State
 
@@ -199,6 +199,72 @@ def test_a_dropped_job_leaves_no_worker_behind(open_session, tmp_path: Path):
     steps.close()
     assert process is not None
     assert process.exit_status is not None
+    assert session.state is State.STOPPED
+
+
+def look(session: Session, photo: str) -> FacesFound:
+    events: list[Event] = []
+    for told in session.look(photo):
+        events += told
+        time.sleep(0.01)
+    (found,) = events
+    assert isinstance(found, FacesFound)
+    return found
+
+
+def test_the_faces_of_a_photo_are_told_by_a_backend_that_is_ready(open_session, tmp_path: Path):
+    session = open_session("well")
+    with pytest.raises(ClientError, match="not free"):
+        look(session, "group.jpg")
+    assert session.state is State.STOPPED, "nothing is started for it"
+    run(session, tmp_path / "one")
+    large, small = look(session, "group.jpg").faces
+    assert (large.pixels, large.trouble, small.trouble) == (300, "", "The face is too small.")
+    assert large.box == (0.5, 0.2, 0.9, 0.8)
+    assert large.picture.startswith(b"\x89PNG")
+    with pytest.raises(ClientError) as failure:
+        look(session, "bad.jpg")
+    assert (failure.value.kind, failure.value.hint) == ("no_face", "Choose another photo.")
+    assert session.state is State.READY
+    assert len(look(session, "anna.jpg").faces) == 1
+    session.close()
+    with pytest.raises(ClientError, match="not free"):
+        look(session, "group.jpg")
+
+
+def test_looking_never_waits_and_gives_way_to_a_job(open_session, tmp_path: Path):
+    session = open_session("slow")
+    steps = session.generate(REQUEST, tmp_path / "one")
+    step_until(steps, lambda: session.state is State.RUNNING)
+    session.cancel()
+    with pytest.raises(ClientError):
+        step_until(steps, lambda: False)
+
+    looking = session.look("group.jpg")
+    assert next(looking) == (), "the peer thinks for a second"
+    with pytest.raises(ClientError, match="not free"):
+        next(session.look("anna.jpg"))
+    steps = session.generate(REQUEST, tmp_path / "two")
+    step_until(steps, lambda: session.state is State.RUNNING)
+    with pytest.raises(ClientError) as failure:
+        next(looking)
+    assert failure.value.kind == "cancelled"
+    time.sleep(1.2)  # the answer that nobody waits for any more arrives among the job's events
+    assert all(isinstance(event, ProgressMade | StageStarted) for event in next(steps))
+    steps.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_backend_that_dies_while_it_looks_is_told(open_session, tmp_path: Path):
+    session = open_session("well")
+    run(session, tmp_path)
+    looking = session.look("group.jpg")
+    session._process._process.send_signal(signal.SIGSTOP)
+    next(looking)
+    session._process.kill()
+    with pytest.raises(ClientError) as failure:
+        step_until(looking, lambda: False)
+    assert failure.value.kind == "backend_died"
     assert session.state is State.STOPPED
 
 

@@ -1,7 +1,8 @@
-"""The guidance benchmark's own path, at toy size."""
+"""The benchmarks' own paths, at toy size."""
 
 import pytest
 import torch
+from portrait_head.benchmarks import diffusion_tier
 from portrait_head.benchmarks.guidance import measure
 from portrait_head.errors import PortraitHeadError
 
@@ -18,6 +19,15 @@ def test_it_compares_the_default_with_the_papers_code_in_one_run():
         assert line["estimator"] == "vsd"
     assert default["estimator"] != "vsd"
     assert 0 < default["share_of_device_rate"] < 2
+
+
+def test_the_whole_tier_is_timed_beside_the_embedded_one():
+    (line,) = diffusion_tier.measure(tiny=True)
+
+    assert line["seconds"] == pytest.approx(line["sculpt_seconds"] + line["texture_seconds"], abs=0.02)
+    assert line["sculpt_seconds"] > 0 and line["texture_seconds"] > line["embedded_texture_seconds"]
+    embedded = line["embedded_sculpt_seconds"] + line["embedded_texture_seconds"]
+    assert line["ratio"] == pytest.approx(embedded / line["seconds"], rel=0.02)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

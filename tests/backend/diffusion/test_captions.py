@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from portrait_head.diffusion.captions import describe_photo
-from portrait_head.diffusion.packs import libraries
 from portrait_head.errors import PortraitHeadError
+from portrait_head.models.loading import libraries
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]", "a", "man", "woman", "smiling"]
 
@@ -43,5 +43,5 @@ def test_a_photo_is_described(blip):
 def test_a_folder_without_a_model_is_one_sentence(tmp_path):
     with pytest.raises(PortraitHeadError, match="cannot be read") as caught:
         describe_photo(np.zeros((20, 20, 3), np.uint8), tmp_path, torch.device("cpu"))
-    assert caught.value.kind == "pack_broken"
+    assert caught.value.kind == "weights_broken"
     assert "models verify" in caught.value.hint

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 from portrait_head import models
-from portrait_head.diffusion.packs import PriorFolders, libraries, load_face_id, load_pipeline, pack_folders
+from portrait_head.diffusion.packs import PriorFolders, load_face_id, load_pipeline, pack_folders
 from portrait_head.errors import PortraitHeadError
+from portrait_head.models.loading import libraries
 from safetensors.torch import load_file, save_file
 
 from tests.backend.diffusion.toy_packs import face_id_state
@@ -53,7 +54,7 @@ def test_half_a_download(own):
     file = own.base / UNET_WEIGHTS
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     error = refusal(own)
-    assert error.kind == "pack_broken"
+    assert error.kind == "weights_broken"
     assert "unet" in error.message
     assert "models verify" in error.hint
 
@@ -63,13 +64,13 @@ def test_flipped_byte_in_the_header(own):
     data = bytearray(file.read_bytes())
     data[8] ^= 0xFF  # the brace that opens the list of tensors
     file.write_bytes(data)
-    assert refusal(own).kind == "pack_broken"
+    assert refusal(own).kind == "weights_broken"
 
 
 def test_flipped_byte_in_a_config(own):
     file = own.base / "vae" / "config.json"
     file.write_text(file.read_text().replace("{", "[", 1))
-    assert refusal(own).kind == "pack_broken"
+    assert refusal(own).kind == "weights_broken"
 
 
 def test_tensors_that_are_not_there(own):
@@ -79,8 +80,32 @@ def test_tensors_that_are_not_there(own):
     del tensors[gone]
     save_file(tensors, file, metadata={"format": "pt"})
     error = refusal(own)
-    assert error.kind == "pack_broken"
+    assert error.kind == "wrong_architecture"
     assert gone in error.message
+
+
+def test_weights_as_older_libraries_named_them_are_read(own):
+    """The published text encoders carry a buffer that is no weight; the published VAEs call their attentions' parts by
+    other names."""
+    file = own.base / "text_encoder" / "model.safetensors"
+    tensors = load_file(file)
+    tensors["text_model.embeddings.position_ids"] = torch.arange(77)[None]
+    save_file(tensors, file, metadata={"format": "pt"})
+    file = own.base / "vae" / "diffusion_pytorch_model.safetensors"
+    older = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    tensors = load_file(file)
+    renamed = {}
+    for name, tensor in tensors.items():
+        for new, old in older.items():
+            name = name.replace(f"attentions.0.{new}.", f"attentions.0.{old}.")
+        renamed[name] = tensor
+    assert renamed.keys() != tensors.keys()
+    save_file(renamed, file, metadata={"format": "pt"})
+    vae = load_pipeline(own, torch.float32).vae
+    assert torch.equal(
+        vae.state_dict()["encoder.mid_block.attentions.0.to_q.weight"],
+        tensors["encoder.mid_block.attentions.0.to_q.weight"],
+    )
 
 
 def test_another_class(own):
@@ -93,7 +118,7 @@ def test_another_text_width(own):
     for folder in (own.base / "unet", own.controlnet):
         file = folder / "config.json"
         file.write_text(json.dumps({**json.loads(file.read_text()), "cross_attention_dim": 48}))
-    assert refusal(own).kind in ("pack_broken", "wrong_architecture")  # its weights no longer fit their own config
+    assert refusal(own).kind == "wrong_architecture"  # its weights no longer fit their own config
 
 
 def test_a_controlnet_of_another_family(own):

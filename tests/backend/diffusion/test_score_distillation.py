@@ -8,7 +8,6 @@ import pytest
 import torch
 from portrait_head.diffusion import presets
 from portrait_head.diffusion.noise_schedule import NoiseSchedule, stable_diffusion_schedule
-from portrait_head.diffusion.packs import libraries
 from portrait_head.diffusion.score_distillation import (
     Branch,
     Estimator,
@@ -19,6 +18,7 @@ from portrait_head.diffusion.score_distillation import (
     weight,
 )
 from portrait_head.errors import PortraitHeadError
+from portrait_head.models.loading import libraries
 
 from tests.backend.diffusion.analytic import AnalyticPredictor, Mixture, gaussian
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from portrait_head.diffusion.memory_plan import PLANS, MemoryPlan
-from portrait_head.diffusion.packs import PriorFolders, libraries
+from portrait_head.diffusion.packs import PriorFolders
 from portrait_head.diffusion.prior import IdGuidedPrior, PriorConfig, Subject, load_prior
 from portrait_head.diffusion.variational import VariationalConfig
+from portrait_head.models.loading import libraries
 from safetensors.torch import save_file
 
 TEXT_WIDTH = 32

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from portrait_head.head_model import HeadModel
 from portrait_head.head_model.uv_layout import EYE_CAP, GUTTER, eye_radius
+from scipy.ndimage import distance_transform_edt
 
 
 def _triangle_areas(uvs: np.ndarray) -> np.ndarray:
@@ -13,6 +14,53 @@ def _triangle_areas(uvs: np.ndarray) -> np.ndarray:
         a, b, c = (uvs[:, corner].astype(np.float64) for corner in corners)
         areas.append(((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2)
     return np.stack(areas, axis=1)
+
+
+def _halves(model: HeadModel) -> tuple[np.ndarray, np.ndarray]:
+    """Triangles of the skin [T, 3] and their UVs [T, 3, 2]."""
+    rows = slice(*model.part("skin").faces)
+    order = [0, 1, 2, 0, 2, 3]
+    return model.quads[rows][:, order].reshape(-1, 3), model.uvs[rows][:, order].reshape(-1, 3, 2).astype(np.float64)
+
+
+def _of(model: HeadModel, region: str) -> np.ndarray:
+    return np.isin(_halves(model)[0], model.regions[region]).all(axis=1)
+
+
+def _shares(model: HeadModel) -> dict[str, float]:
+    """What share of the skin's area in the map each region has, by the quads that lie in it whole."""
+    rows = slice(*model.part("skin").faces)
+    areas = _triangle_areas(model.uvs[rows]).sum(axis=1)
+    quads = model.quads[rows]
+    names = ("face", "scalp", "neck")
+    return {name: areas[np.isin(quads, model.regions[name]).all(axis=1)].sum() / areas.sum() for name in names}
+
+
+def _texels(model: HeadModel, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Texels a millimetre, longest over shortest side of a round patch in the map, and area, of each triangle [T]."""
+    triangles, uvs = _halves(model)
+    corners = model.vertices[triangles].astype(np.float64)
+    one, other = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    along = one / np.linalg.norm(one, axis=1, keepdims=True)
+    normal = np.cross(one, other)
+    across = np.cross(normal / np.linalg.norm(normal, axis=1, keepdims=True), along)
+    flat = np.stack([np.stack([(e * a).sum(axis=1) for e in (one, other)], axis=1) for a in (along, across)], axis=1)
+    jacobian = (uvs[:, 1:] - uvs[:, :1]).transpose(0, 2, 1) @ np.linalg.inv(flat)
+    values = np.linalg.svd(jacobian, compute_uv=False)
+    area = np.linalg.norm(normal, axis=1) / 2
+    return np.sqrt(values.prod(axis=1)) * size / 1000, values[:, 0] / values[:, 1], area
+
+
+def _quantiles(values: np.ndarray, weights: np.ndarray, at: tuple[float, ...]) -> list[float]:
+    order = np.argsort(values)
+    share = np.cumsum(weights[order]) / weights.sum()
+    return [float(values[order][np.searchsorted(share, one)]) for one in at]
+
+
+def _gap(one: np.ndarray, other: np.ndarray) -> float:
+    """Texels between the nearest of two masks."""
+    away = np.asarray(distance_transform_edt(~one))
+    return float(away[other].min())
 
 
 def _covered(uvs: np.ndarray, size: int) -> np.ndarray:
@@ -60,20 +108,52 @@ def test_the_skin_is_exactly_mirror_symmetric(model: HeadModel):
         np.testing.assert_array_equal(model.uvs[face, :, 1], there[:, 1])
 
 
-def test_the_face_has_more_room_than_anything_else(model: HeadModel):
+def test_half_of_the_skin_map_is_the_faces(model: HeadModel):
+    shares = _shares(model)
+    assert shares["face"] >= 0.5
+    assert shares["face"] > 2 * max(shares["scalp"], shares["neck"])
+
+
+def test_texels_on_the_face_are_even_and_nearly_square_and_elsewhere_no_finer(model: HeadModel):
+    density, stretch, area = _texels(model, 2048)
+    by_region = {name: _of(model, name) for name in ("face", "scalp", "neck", "ear_left", "ear_right")}
+    face = by_region["face"]
+    low, middle, high = _quantiles(density[face], area[face], (0.02, 0.5, 0.98))
+    assert middle > 7.0, "texels a millimetre"
+    assert low > 0.8 * middle and high < 1.2 * middle
+    assert _quantiles(stretch[face], area[face], (0.95,))[0] < 1.5, "length over width of a round patch"
+    others = {name: _quantiles(density[rows], area[rows], (0.5,))[0] for name, rows in by_region.items()}
+    assert others["scalp"] < others["neck"] < others["face"]
+    assert others["scalp"] < others["ear_left"] < others["face"]
+    for name in ("scalp", "neck", "ear_left"):
+        assert stretch[by_region[name]].max() < 30
+
+
+def test_islands_of_the_skin_lie_eight_texels_apart_at_2k(model: HeadModel):
+    """Hidden skin round the eyes, lips and the rest: texels of one are not next to another's in the first mips."""
     rows = slice(*model.part("skin").faces)
-    areas = _triangle_areas(model.uvs[rows]).sum(axis=1)
-    shares = {}
-    for name in ("face", "scalp", "neck", "ear_left"):
-        shares[name] = areas[np.isin(model.quads[rows], model.regions[name]).all(axis=1)].sum() / areas.sum()
-    assert shares["face"] > 0.4
-    assert shares["face"] > 1.5 * max(shares["scalp"], shares["neck"])
-    lids = [
-        model.uvs[rows][np.isin(model.quads[rows], model.regions[f"lid_lower_{side}"]).all(axis=1)]
-        for side in ("left", "right")
-    ]
-    between = lids[0].reshape(-1, 2).mean(axis=0) - lids[1].reshape(-1, 2).mean(axis=0)
-    assert between[0] * 2048 > 350, "texels between the eyes"
+    size = 1024
+    hidden = np.isin(model.quads[rows], [*model.regions["eye_socket_left"], *model.regions["eye_socket_right"]])
+    hidden = hidden.any(axis=1)
+    sockets = _covered(model.uvs[rows][hidden], size) > 0
+    visible = _covered(model.uvs[rows][~hidden], size) > 0
+    assert _gap(visible, sockets) > 8 * size / 2048
+    half = np.arange(size) < size // 2
+    assert _gap(sockets & half, sockets & ~half) > 8 * size / 2048
+    assert GUTTER * 2048 >= 8
+
+
+def test_the_cut_runs_down_the_back(model: HeadModel):
+    rows = slice(*model.part("skin").faces)
+    hidden = [*model.regions["eye_loop_left"], *model.regions["eye_loop_right"]]
+    corners = np.concatenate(
+        [model.quads[rows].reshape(-1, 1), np.round(model.uvs[rows].reshape(-1, 2) * 1e6)], axis=1
+    ).astype(np.int64)
+    found, count = np.unique(np.unique(corners, axis=0)[:, 0], return_counts=True)
+    cut = model.vertices[np.setdiff1d(found[count > 1], hidden)]
+    np.testing.assert_allclose(cut[:, 0], 0.0, atol=1e-6)
+    on_top = cut[:, 1] > 0.13
+    assert cut[~on_top, 2].max() < -0.05 and cut[:, 2].max() < 0.02
 
 
 def test_both_eyeballs_have_the_pupil_in_the_middle(model: HeadModel):

@@ -56,6 +56,16 @@ def test_a_small_face_counts_less(encoder):
     assert tiny.quality < 0.8 < large.quality
 
 
+def test_the_face_asked_for_is_taken_before_the_largest(encoder):
+    both = photo((160, 320, SMALL, 2), (440, 320, LARGE, 1))
+
+    near = encoder.embed(both, near=np.array([170.0, 310.0]))
+
+    assert near.faces == 2
+    assert similarity(near, encoder.embed(photo((160, 320, SMALL, 2)))) > 0.99
+    assert similarity(encoder.embed(both), encoder.embed(photo((440, 320, LARGE, 1)))) > 0.99
+
+
 def test_colours_reach_the_models_as_red_green_blue(encoder):
     swapped = photo((320, 320, LARGE, 1))[..., ::-1]  # its spot is blue
 

@@ -5,18 +5,20 @@ import pytest
 from PIL import Image
 from portrait_head.head_model import load_head_model
 from portrait_head.head_model.onto_surface import shown_skin
-from portrait_head.texturing.bake import BakeConfig, BaseMesh, DetailMaps, bake, bake_skin, write_displacement
+from portrait_head.texturing.bake import BakeConfig, BaseMesh, SculptDetail, bake, write_displacement
+from portrait_head.texturing.material_maps import encoded
+from portrait_head.texturing.tangents import tangent_frames
 from portrait_head.texturing.uv_raster import UvRaster, head_raster, rasterise
 
 from tests.backend.geometry.sculpts import subdivided
 
-Rasters = tuple[UvRaster, UvRaster, UvRaster]
-
 SIDE = 0.1
 SIZE = 256
+SHARP = BakeConfig(smooth=0.0, cage=0.008, fade=0.006)
+Sheet = tuple[np.ndarray, np.ndarray]
 
 
-def sheet(count: int) -> tuple[np.ndarray, np.ndarray]:
+def sheet(count: int) -> Sheet:
     """A flat square facing +Z: vertices [count^2, 3], quads."""
     x, y = np.meshgrid(np.linspace(0, SIDE, count), np.linspace(0, SIDE, count))
     corner = (np.arange(count - 1)[:, None] * count + np.arange(count - 1)).ravel()
@@ -37,30 +39,31 @@ def bumps(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return height, slopes
 
 
-def rasters(uvs: np.ndarray, quads: np.ndarray, count: int, sizes=(SIZE, SIZE // 2, 32)) -> Rasters:
+def rasters(uvs: np.ndarray, quads: np.ndarray, count: int, sizes=(SIZE, SIZE // 2)) -> tuple[UvRaster, UvRaster]:
     corners = uvs[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3, 2)
-    fine, middle, coarse = (rasterise(corners, halved(quads), count, (size, size)) for size in sizes)
-    return fine, middle, coarse
+    fine, coarse = (rasterise(corners, halved(quads), count, (size, size)) for size in sizes)
+    return fine, coarse
 
 
-def baked(
-    turn: np.ndarray, height: float = 0.0, wave: float = 1.0, trust: float = 1.0
-) -> tuple[DetailMaps, np.ndarray]:
-    """Waves over a flat sheet whose texture is turned by `turn` [2, 2]; and the points [S, S, 3] of the texels."""
+def baked_sheet(
+    turn: np.ndarray, sculpt: Sheet, trust: float = 1.0, config: BakeConfig = SHARP
+) -> tuple[SculptDetail, UvRaster, UvRaster, np.ndarray]:
+    """The detail of a sculpt over a flat sheet whose texture is turned by `turn` [2, 2], and the sheet's vertices."""
     vertices, quads = sheet(9)
     uvs = (vertices[quads][..., :2] / SIDE - 0.5) @ turn.T + 0.5
+    base = BaseMesh(vertices, tangent_frames(vertices, quads, uvs), np.full(len(vertices), trust))
+    fine, coarse = rasters(uvs, quads, len(vertices))
+    return bake(base, sculpt, fine, coarse, config), fine, coarse, vertices
+
+
+def waves(height: float = 0.0, wave: float = 1.0) -> Sheet:
     fine, faces = sheet(241)
-    sculpt = fine + [0, 0, 1] * (height + wave * bumps(fine)[0])[:, None]
-    base = BaseMesh(vertices, quads, uvs, halved(quads), np.full(len(vertices), trust))
-    found = rasters(uvs, quads, len(vertices))
-    maps = bake(base, (sculpt, halved(faces)), (sculpt, halved(faces)), found)
-    points = found[0].spread(vertices)
-    return maps, found[0].sparse_image(points)
+    return fine + [0, 0, 1] * (height + wave * bumps(fine)[0])[:, None], halved(faces)
 
 
-def decoded(normal: np.ndarray) -> np.ndarray:
-    vectors = normal / 127.5 - 1
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+def inner(points: np.ndarray) -> np.ndarray:
+    """Places away from the border, where the sculpt ends."""
+    return (points[:, :2] > 0.012).all(axis=1) & (points[:, :2] < SIDE - 0.012).all(axis=1)
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 30])
@@ -68,119 +71,94 @@ def test_known_bumps_give_known_normals(degrees):
     angle = np.radians(degrees)
     scale = 1.0 if degrees % 90 == 0 else 0.7  # so that the turned square stays in the texture
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    maps, points = baked(turn)
-    _, slopes = bumps(points.reshape(-1, 3))
+    detail, fine, _, vertices = baked_sheet(turn, waves())
+    points = fine.spread(vertices)
+    _, slopes = bumps(points)
     # In the frame of the texture: its u and v are the sheet's x and y, turned.
-    local = np.concatenate([-slopes @ (turn / scale).T, np.ones((len(slopes), 1))], axis=1)
-    expected = (local / np.linalg.norm(local, axis=1, keepdims=True)).reshape(points.shape)
-    within = (points[..., :2] > 0.012).all(axis=-1) & (points[..., :2] < SIDE - 0.012).all(axis=-1)
-    off = np.degrees(np.arccos(np.clip((decoded(maps.normal) * expected).sum(axis=-1), -1, 1)))[within]
-    assert within.mean() > 0.25
-    # Eight bits hold half a degree; the waves are 17 degrees steep.
-    assert off.mean() < 1.0
+    expected = np.concatenate([-slopes @ (turn / scale).T, np.ones((len(slopes), 1))], axis=1)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(np.linalg.norm(detail.normal, axis=1), 1, atol=1e-5)
+    off = np.degrees(np.arccos(np.clip((detail.normal * expected).sum(axis=1), -1, 1)))[inner(points)]
+    # Rays are 0.8 mm apart; the waves are 17 degrees steep.
+    assert off.mean() < 0.7
     assert off.max() < 3.0
 
 
-def test_displacement_is_the_height_in_metres():
-    maps, points = baked(np.eye(2), height=0.002)
-    metres = (maps.displacement / 65535 - maps.midlevel) * maps.scale
-    within = (points[..., :2] > 0.012).all(axis=-1) & (points[..., :2] < SIDE - 0.012).all(axis=-1)
-    expected = 0.002 + bumps(points.reshape(-1, 3))[0].reshape(within.shape)
-    # Texels of the rays' grid are 0.8 mm apart.
-    np.testing.assert_allclose(metres[within], expected[within], atol=6e-5)
+def test_what_is_shorter_than_the_blur_is_gone_and_what_is_longer_stays():
+    fine, faces = sheet(241)
+    steepness = {}
+    for wavelength in (0.003, 0.04):
+        k = 2 * np.pi / wavelength
+        sculpt = fine + [0, 0, 0.3 / k] * np.sin(k * fine[:, :1])
+        detail, raster, _, vertices = baked_sheet(np.eye(2), (sculpt, halved(faces)), config=BakeConfig())
+        steepness[wavelength] = np.abs(detail.normal[inner(raster.spread(vertices)), 0]).max()
+    assert steepness[0.003] < 0.02
+    assert steepness[0.04] > 0.2
+
+
+def test_distance_is_the_height_in_metres():
+    detail, _, coarse, vertices = baked_sheet(np.eye(2), waves(0.002))
+    points = coarse.spread(vertices)
+    expected = 0.002 + bumps(points)[0]
+    np.testing.assert_allclose(detail.distance[inner(points)], expected[inner(points)], atol=6e-5)
 
 
 def test_a_sculpt_within_the_head_counts_too():
-    maps, _ = baked(np.eye(2), height=-0.003, wave=0.0)
-    metres = (maps.displacement / 65535 - maps.midlevel) * maps.scale
-    np.testing.assert_allclose(metres[SIZE // 4 : -SIZE // 4, SIZE // 4 : -SIZE // 4], -0.003, atol=1e-6)
-    assert maps.met == 1.0
+    detail, _, coarse, vertices = baked_sheet(np.eye(2), waves(-0.003, 0.0))
+    np.testing.assert_allclose(detail.distance[inner(coarse.spread(vertices))], -0.003, atol=1e-6)
+    assert detail.met == 1.0
 
 
 def test_flat_stays_flat():
-    maps, _ = baked(np.eye(2), wave=0.0)
-    assert (maps.normal == (128, 128, 255)).all()
-    metres = (maps.displacement / 65535 - maps.midlevel) * maps.scale
-    np.testing.assert_allclose(metres, 0, atol=1e-6)
-    assert (maps.occlusion == 255).all()
+    detail, *_ = baked_sheet(np.eye(2), waves(0.0, 0.0))
+    np.testing.assert_array_equal(detail.normal, np.broadcast_to([0, 0, 1], detail.normal.shape))
+    assert (encoded(detail.normal, 0) == (128, 128, 255)).all()
+    np.testing.assert_allclose(detail.distance, 0, atol=1e-6)
 
 
-@pytest.mark.parametrize("what", [{"height": 0.02}, {"trust": 0.0}])
-def test_what_is_far_or_not_trusted_leaves_the_maps_flat(what):
-    maps, _ = baked(np.eye(2), **what)
-    assert (maps.normal == (128, 128, 255)).all()
-    assert np.ptp(maps.displacement) == 0
-    assert maps.met == 0.0
+@pytest.mark.parametrize("what", ["far", "not trusted", "nothing"])
+def test_what_is_far_or_not_trusted_leaves_the_head_as_it_is(what):
+    height, trust = (0.02, 1.0) if what == "far" else (0.0, 0.0)
+    vertices, triangles = waves(height)
+    triangles = triangles[:0] if what == "nothing" else triangles
+    detail, *_ = baked_sheet(np.eye(2), (vertices, triangles), 1.0 if what == "nothing" else trust)
+    assert (encoded(detail.normal, 0) == (128, 128, 255)).all()
+    assert not detail.distance.any()
+    assert detail.met == 0.0
 
 
 def test_the_other_side_of_a_thin_sheet_is_not_taken():
-    vertices, quads = sheet(9)
     fine, faces = sheet(61)
-    base = BaseMesh(vertices, quads, vertices[quads][..., :2] / SIDE, halved(quads), np.ones(len(vertices)))
-    near = fine + [0, 0, 0.001], halved(faces)[:, ::-1]
-    far = fine - [0, 0, 0.004], halved(faces)
-    both = np.concatenate([near[0], far[0]]), np.concatenate([near[1], far[1] + len(fine)])
+    near, far = fine + [0, 0, 0.001], fine - [0, 0, 0.004]
     # The nearer sheet faces away and hides nothing behind it on the other side.
-    maps = bake(base, both, far, rasters(base.uvs, quads, len(vertices)))
-    metres = (maps.displacement / 65535 - maps.midlevel) * maps.scale
-    np.testing.assert_allclose(metres[SIZE // 4 : -SIZE // 4, SIZE // 4 : -SIZE // 4], -0.004, atol=1e-6)
+    both = np.concatenate([near, far]), np.concatenate([halved(faces)[:, ::-1], halved(faces) + len(fine)])
+    detail, _, coarse, vertices = baked_sheet(np.eye(2), both)
+    np.testing.assert_allclose(detail.distance[inner(coarse.spread(vertices))], -0.004, atol=1e-6)
+
+
+def test_a_head_baked_from_itself_is_nearly_flat():
+    model = load_head_model()
+    vertices = model.vertices.astype(np.float64)
+    trust = np.zeros(len(vertices))
+    trust[model.regions["face"]] = 1.0
+    base = BaseMesh(vertices, tangent_frames(vertices, model.quads, model.uvs), trust)
+    raster = head_raster("skin", 256)
+    detail = bake(base, subdivided(vertices, shown_skin(model)), raster, raster)
+    inside = np.zeros(len(vertices))
+    inside[model.regions["face"]] = 1
+    off = np.degrees(np.arccos(np.clip(detail.normal[raster.spread(inside) > 0.9, 2], -1, 1)))
+    # Facets against smooth normals: what remains is how flat triangles differ from the surface they stand for.
+    assert off.mean() < 2.0
+    assert np.abs(detail.distance).max() < 2e-4
+    assert detail.met > 0.97
 
 
 def test_the_displacement_file_says_what_it_means(tmp_path):
-    maps, _ = baked(np.eye(2))
-    write_displacement(tmp_path / "displacement.png", maps)
+    metres = np.linspace(-0.004, 0.004, 64).reshape(8, 8)
+    write_displacement(tmp_path / "displacement.png", metres)
     with Image.open(tmp_path / "displacement.png") as image:
         note = json.loads(image.text["displacement"])  # pyright: ignore[reportAttributeAccessIssue]
-        np.testing.assert_array_equal(np.asarray(image).astype(np.uint16), maps.displacement)
-    assert note == {"unit": "metre", "scale": maps.scale, "midlevel": maps.midlevel}
-
-
-@pytest.fixture(scope="module")
-def on_the_head() -> DetailMaps:
-    """The head's own surface as the sculpt, with a cap of hair a centimetre over the scalp."""
-    model = load_head_model()
-    vertices = model.vertices.astype(np.float64)
-    skin = subdivided(vertices, shown_skin(model))
-    scalp = shown_skin(model)
-    scalp = scalp[np.isin(scalp, model.regions["scalp"]).all(axis=1)]
-    hair = vertices * 1.1
-    hiding = np.concatenate([skin[0], hair]), np.concatenate([skin[1], scalp + len(skin[0])])
-    trust = np.zeros(len(vertices))
-    trust[slice(*model.part("skin").vertices)] = 1.0
-    return bake_skin(vertices, trust, skin, hiding, 512, BakeConfig(sky_rays=24, ray_size=256, sky_size=128))
-
-
-def at(maps: np.ndarray, region: str) -> np.ndarray:
-    """Texels [N, ...] of a region of the head."""
-    model = load_head_model()
-    raster = head_raster("skin", 512)
-    inside = np.zeros(len(model.vertices))
-    inside[model.regions[region]] = 1
-    return raster.flat(maps)[raster.spread(inside) > 0.9]
-
-
-def test_a_head_baked_from_itself_is_nearly_flat(on_the_head):
-    off = np.degrees(np.arccos(decoded(at(on_the_head.normal, "face"))[:, 2]))
-    # Facets against smooth normals: what remains is how flat triangles differ from the surface they stand for.
-    assert off.mean() < 3.0
-    metres = (at(on_the_head.displacement, "face") / 65535 - on_the_head.midlevel) * on_the_head.scale
-    assert np.abs(metres).max() < 1e-4
-    assert on_the_head.met > 0.98
-
-
-def test_nostrils_are_dark_and_the_forehead_is_bright(on_the_head):
-    assert at(on_the_head.occlusion, "nose").max() > 200
-    assert at(on_the_head.occlusion, "nostrils").mean() < 0.8 * at(on_the_head.occlusion, "nose").mean()
-    assert at(on_the_head.occlusion, "mouth_loop").mean() < 60
-    assert at(on_the_head.occlusion, "scalp").mean() < 0.4 * at(on_the_head.occlusion, "face").mean()
-
-
-def test_every_texel_has_a_value_and_gutters_are_filled(on_the_head):
-    raster = head_raster("skin", 512)
-    outside = raster.sparse_image(np.zeros(len(raster.texels), np.uint8), 1) == 1
-    assert outside.any()
-    # Every normal points outwards, in gutters too.
-    assert (on_the_head.normal[..., 2] > 128).all()
-    for image in (on_the_head.normal, on_the_head.occlusion):
-        assert image.dtype == np.uint8
-    assert on_the_head.displacement.dtype == np.uint16
+        value = np.asarray(image).astype(np.float64)
+    assert note["unit"] == "metre"
+    # Half a step of sixteen bits over 16 mm.
+    np.testing.assert_allclose((value / 65535 - note["midlevel"]) * note["scale"], metres, atol=1.3e-7)
