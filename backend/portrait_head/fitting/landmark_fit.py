@@ -18,6 +18,8 @@ OVAL = np.array([
     150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 ])  # fmt: skip
 IRIS_CENTRES = (468, 473)  # of the subject's right and left eye
+# Expressions of one side of which at most one is on.
+OPPOSITES = (("eyeWide", "eyeBlink"), ("eyeWide", "eyeSquint"), ("mouthSmile", "mouthFrown"))
 MESH = 468  # landmarks of the face proper; the irises follow the gaze
 
 
@@ -98,10 +100,11 @@ def advance(
     _add_priors(state, hessian, gradient, config, person)
     modes = len(state.scores)
     low = np.concatenate([np.full(PARAMETERS, -np.inf), -config.score_limit - state.scores, -state.weights])
-    high = np.concatenate([np.full(PARAMETERS, np.inf), config.score_limit - state.scores, 1 - state.weights])
+    top = 1.0 - _outdone(state.weights)
+    high = np.concatenate([np.full(PARAMETERS, np.inf), config.score_limit - state.scores, top - state.weights])
     if rigid:
         low[PARAMETERS - 1 :] = high[PARAMETERS - 1 :] = 0.0
-    step = bounded_step(hessian, gradient, np.minimum(low, 0), np.maximum(high, 0))
+    step = bounded_step(hessian, gradient, np.minimum(low, 0), high)
     pose, scores, weights = np.split(step, [PARAMETERS, PARAMETERS + modes])
     return State(
         state.pose.moved(pose, config.curvature_range),
@@ -201,6 +204,23 @@ def _add_priors(
         hessian[[a, b], [b, a]] -= config.expression_tie
 
 
+def _outdone(weights: np.ndarray) -> np.ndarray:
+    """[E] bool, expressions whose opposite is stronger: a jaw does not go to both sides at once."""
+    outdone = np.zeros(len(weights), dtype=bool)
+    for first, second in _OPPOSITES:
+        if weights[first] != weights[second]:
+            outdone[first if weights[first] < weights[second] else second] = True
+    return outdone
+
+
+def _opposite_pairs() -> tuple[tuple[int, int], ...]:
+    names = [ARKIT_NAMES[index] for index in FITTED_EXPRESSIONS]
+    pairs = [("jawLeft", "jawRight"), ("mouthLeft", "mouthRight")]
+    for side in ("Left", "Right"):
+        pairs += [(f"{one}{side}", f"{other}{side}") for one, other in OPPOSITES]
+    return tuple((names.index(one), names.index(other)) for one, other in pairs)
+
+
 def _left_right_pairs() -> tuple[tuple[int, int], ...]:
     names = [ARKIT_NAMES[index] for index in FITTED_EXPRESSIONS]
     pairs = []
@@ -212,3 +232,4 @@ def _left_right_pairs() -> tuple[tuple[int, int], ...]:
 
 
 _PAIRS = _left_right_pairs()
+_OPPOSITES = _opposite_pairs()

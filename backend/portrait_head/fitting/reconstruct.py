@@ -28,8 +28,7 @@ class Fit:
         expression: [52] float32 ARKit weights seen in the photo.
         gaze: [2, 2] float32 (left, right) x (yaw to the subject's left, pitch up), radians.
         residual: [V, 3] float32 metres, what the coefficients could not explain.
-        neutral: [V, 3] float32 metres, this person at rest, gaze straight; without the residual, which is mostly the
-            landmarks' noise.
+        neutral: [V, 3] float32 metres, this person at rest, gaze straight; with a part of the residual.
         posed: [V, 3] float32 metres, head space, with the photo's expression and gaze.
         nme_before: mean landmark error before the residual as a fraction of the inter-ocular distance.
         nme_after: the same with it.
@@ -68,12 +67,12 @@ def reconstruct(
     state = fit_shading(fit_model, state, image, landmarks, skin, config)
     settled = settle(fit_model, state, landmarks, config.settling)
     warnings = fit_warnings(fit_model, state, config.checks)
-    return _finish(fit_model, state.scores, settled, landmarks, (width, height), warnings, config)
+    return _finish(fit_model, state, settled, landmarks, (width, height), warnings, config)
 
 
 def _finish(
     fit_model: FitModel,
-    person: np.ndarray,
+    person: State,
     state: State,
     landmarks: np.ndarray,
     size: tuple[int, int],
@@ -83,9 +82,9 @@ def _finish(
     model, table = fit_model.model, fit_model.table
     camera = state.pose.camera(*size)
     expression = np.zeros(len(ARKIT_NAMES), dtype=np.float32)
-    expression[list(FITTED_EXPRESSIONS)] = state.weights
-    identity = fit_model.prior.mean + person @ fit_model.prior.modes
-    shape = fit_model.vertices.positions(person, np.zeros_like(state.weights))
+    expression[list(FITTED_EXPRESSIONS)] = person.weights
+    identity = fit_model.prior.mean + person.scores @ fit_model.prior.modes
+    shape = fit_model.vertices.positions(person.scores, np.zeros_like(person.weights))
     straight = fit_model.vertices.positions(state.scores, state.weights)
     gaze = find_gaze(model, straight, landmarks, camera)
     before = turn_eyes(model, straight, gaze)
@@ -105,7 +104,7 @@ def _finish(
         expression=expression,
         gaze=gaze,
         residual=offsets,
-        neutral=settle_rest(model, shape.astype(np.float32)),
+        neutral=settle_rest(model, (shape + config.residual.resting_share * offsets).astype(np.float32)),
         posed=posed.astype(np.float32),
         nme_before=nme_before,
         nme_after=nme_after,

@@ -61,6 +61,9 @@ SETTLED = {
     "teeth_lower": (0.0, -0.0016, 0.0008),
     "tongue": (0.0, -0.0008, -0.0010),
 }
+# MakeHuman's front teeth lean back towards their tips and lie in the shade of the lip; in life the upper incisors lean
+# forward by some degrees (Andrews, The six keys to normal occlusion). Metres back per metre from tip to root.
+TEETH_LEAN = {"teeth_upper": 0.30, "teeth_lower": 0.10}
 
 
 def data_folder() -> Path:
@@ -117,7 +120,10 @@ def _settle_mouth(vertices: np.ndarray, cut: _Cut, regions: dict[str, np.ndarray
     """The template with closed lips and with teeth and tongue in their places behind them: [V, 3] float32."""
     settled = vertices.copy()
     for part in cut.parts:
-        settled[slice(*part.vertices)] += np.array(SETTLED.get(part.name, (0.0, 0.0, 0.0)), dtype=np.float32)
+        moved = settled[slice(*part.vertices)]
+        moved += np.array(SETTLED.get(part.name, (0.0, 0.0, 0.0)), dtype=np.float32)
+        towards_tip = moved[:, 1] if part.name == "teeth_lower" else -moved[:, 1]
+        moved[:, 2] -= TEETH_LEAN.get(part.name, 0.0) * (towards_tip.max() - towards_tip)
     cavity = next(part for part in cut.parts if part.name == "mouth")
     lips = find_lips(settled, QuadGraph(cut.quads), regions["mouth_loop"], cavity.vertices)
     return seal(lips, settled).astype(np.float32)

@@ -17,9 +17,9 @@ from portrait_head.texturing.uv_raster import UvRaster
 class MouthConfig:
     """Colours are linear RGB; tooth widths are millimetres from the midline outwards (Ash, Dental Anatomy)."""
 
-    enamel: tuple[float, float, float] = (0.66, 0.60, 0.49)
-    dentine: tuple[float, float, float] = (0.56, 0.46, 0.31)  # shines through towards the gum
-    tip: tuple[float, float, float] = (0.60, 0.58, 0.53)  # enamel alone at the biting edge
+    enamel: tuple[float, float, float] = (0.84, 0.79, 0.69)
+    dentine: tuple[float, float, float] = (0.72, 0.62, 0.46)  # shines through towards the gum
+    tip: tuple[float, float, float] = (0.78, 0.76, 0.71)  # enamel alone at the biting edge
     gap: tuple[float, float, float] = (0.13, 0.055, 0.035)
     gum: tuple[float, float, float] = (0.42, 0.13, 0.12)
     tongue: tuple[float, float, float] = (0.40, 0.12, 0.115)
@@ -27,7 +27,7 @@ class MouthConfig:
     throat: tuple[float, float, float] = (0.035, 0.008, 0.008)
     upper_widths: tuple[float, ...] = (8.5, 6.5, 7.6, 7.1, 6.6, 10.4, 9.8)
     lower_widths: tuple[float, ...] = (5.3, 5.7, 6.8, 7.0, 7.1, 11.4, 10.8)
-    crown: float = 0.46  # share of the strip's height that is crown; the rest is gum
+    crown: float = 0.53  # share of the strip's height that is crown; the rest is gum
     scallop: float = 0.09  # how far the gum climbs between the teeth, as a share of the height
 
 
@@ -127,6 +127,8 @@ def _teeth(
     gum = gum * (1 + 0.10 * (1 - centred))[:, None]
     edge = step(height, line - 0.018, line + 0.018)
     shadow = 1 - 0.25 * np.exp(-(((height - line) / 0.03) ** 2))
+    # Cheeks and lips keep the light from the back teeth; a flat white one there looks like a chip of paper.
+    shadow *= 1 - 0.62 * step(vertices[:, 2].max() - points[:, 2], 0.008, 0.024)
     return mix(crown, gum, edge) * shadow[:, None]
 
 
