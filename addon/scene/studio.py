@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small portrait studio: a camera, three soft lights and a grey backdrop, sized to the head."""
+"""A small portrait studio: a camera, four soft lights and a grey backdrop, sized to the head."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ class Light:
 
 
 LIGHTS = (
-    Light("Key", (-0.8, -1.0, 0.7), 1.4, 9.5),
-    Light("Fill", (1.0, -0.9, 0.1), 2.0, 2.2),
+    Light("Key", (-0.7, -1.0, 0.55), 1.4, 8.5),
+    Light("Fill", (1.0, -0.9, 0.1), 2.0, 2.0),
+    Light("Reflector", (-0.1, -1.0, -0.45), 1.2, 3.2),
     Light("Rim", (0.5, 1.0, 0.9), 1.2, 4.0),
 )
 DISTANCE = 3.0
