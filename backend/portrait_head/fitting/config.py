@@ -19,6 +19,7 @@ class LandmarkConfig:
     oval_slide: float = 0.30  # more noise of the oval at a yaw of 90 degrees: it follows the outline there
     curvature_mean: float = 0.8  # 1 / camera distance, 1/m: portraits are taken from 0.6 to 3 m
     curvature_sigma: float = 0.25  # freer, distance takes up what is shape
+    focal_doubt: float = 0.08  # of a focal length from EXIF: how far heads differ in size, and what lenses round
     curvature_range: tuple[float, float] = (0.2, 2.5)
     expression_ridge: float = 0.7  # 1 / variance of an expression weight
     expression_sparsity: float = 0.3  # pull towards 0 of every expression weight

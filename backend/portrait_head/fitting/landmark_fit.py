@@ -47,15 +47,22 @@ def interocular(landmarks: np.ndarray) -> float:
     return max(float(np.linalg.norm(left - right)), 1.0)
 
 
-def fit_landmarks(fit_model: FitModel, landmarks: np.ndarray, centre: np.ndarray, config: LandmarkConfig) -> State:
+def fit_landmarks(
+    fit_model: FitModel,
+    landmarks: np.ndarray,
+    centre: np.ndarray,
+    config: LandmarkConfig,
+    focal: float | None = None,
+) -> State:
     """The most probable head and camera given landmarks [478, 3] (pixels, z away from the viewer).
 
     Args:
         centre: [2] principal point, pixels.
+        focal: pixels, where the photo's file tells it.
     """
     space = fit_model.landmarks
     face = slice(0, MESH)
-    pose = first_pose(space.mean[face], landmarks[face], centre, config.curvature_mean)
+    pose = first_pose(space.mean[face], landmarks[face], centre, config.curvature_mean, focal)
     state = State(pose, np.zeros(len(space.modes)), np.zeros(len(space.expressions)))
     term = LandmarkTerm(fit_model, landmarks, config)
     for iteration in range(config.iterations):
@@ -185,8 +192,12 @@ def _add_priors(
     state: State, hessian: np.ndarray, gradient: np.ndarray, config: LandmarkConfig, person: np.ndarray | None
 ) -> None:
     curvature = PARAMETERS - 1
-    hessian[curvature, curvature] += config.curvature_sigma**-2
-    gradient[curvature] += (state.pose.curvature - config.curvature_mean) / config.curvature_sigma**2
+    pose, mean, sigma = state.pose, config.curvature_mean, config.curvature_sigma
+    if pose.focal is not None:
+        mean = pose.scale / pose.focal
+        sigma = config.focal_doubt * mean
+    hessian[curvature, curvature] += sigma**-2
+    gradient[curvature] += (pose.curvature - mean) / sigma**2
     first = PARAMETERS + len(state.scores)
     identity = np.arange(PARAMETERS, first)
     ridge = 1.0 if person is None else config.person_ridge

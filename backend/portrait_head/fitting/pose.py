@@ -25,6 +25,7 @@ class Pose:
         shift: [2] metres, x right and y up.
         curvature: 1 / distance of the camera from the face centre, 1/m.
         centre: [2] principal point, pixels.
+        focal: the focal length in pixels where the photo's file tells it; it then ties `curvature` to `scale`.
     """
 
     rotation: np.ndarray
@@ -32,6 +33,7 @@ class Pose:
     shift: np.ndarray
     curvature: float
     centre: np.ndarray
+    focal: float | None = None
 
     def turned(self, points: np.ndarray) -> np.ndarray:
         """Head-space points [..., 3] about the face centre, along the camera's axes."""
@@ -113,14 +115,17 @@ def rotation_of(vector: np.ndarray) -> np.ndarray:
     return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
 
 
-def first_pose(head: np.ndarray, landmarks: np.ndarray, centre: np.ndarray, curvature: float) -> Pose:
+def first_pose(
+    head: np.ndarray, landmarks: np.ndarray, centre: np.ndarray, curvature: float, focal: float | None = None
+) -> Pose:
     """The pose that best lays head points [L, 3] over landmarks [L, 3] with their own depth (Umeyama, 1991).
 
     Args:
         head: metres, head space.
         landmarks: pixels, x right, y down, z away from the viewer.
         centre: [2] principal point, pixels.
-        curvature: 1 / camera distance to start from.
+        curvature: 1 / camera distance to start from, where `focal` does not say.
+        focal: pixels, if known.
     """
     seen = landmarks * (1.0, -1.0, -1.0)
     middle, seen_middle = head.mean(axis=0), seen.mean(axis=0)
@@ -130,4 +135,5 @@ def first_pose(head: np.ndarray, landmarks: np.ndarray, centre: np.ndarray, curv
     scale = float((singular * flip).sum() / ((head - middle) ** 2).sum())
     turned = (middle - FACE_CENTRE) @ rotation.T
     shift = (seen_middle[:2] - centre * (1.0, -1.0)) / scale - turned[:2]
-    return Pose(rotation, scale, shift, curvature, np.asarray(centre, dtype=np.float64))
+    begin = curvature if focal is None else scale / focal
+    return Pose(rotation, scale, shift, begin, np.asarray(centre, dtype=np.float64), focal)

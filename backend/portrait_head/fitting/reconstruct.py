@@ -53,6 +53,7 @@ def reconstruct(
     landmarks: np.ndarray,
     skin: np.ndarray,
     config: FitConfig = FitConfig(),  # noqa: B008 - frozen
+    focal: float | None = None,
 ) -> Fit:
     """Fit the head model to one portrait.
 
@@ -60,10 +61,11 @@ def reconstruct(
         image: [H, W, 3] uint8 sRGB.
         landmarks: [478, 3] MediaPipe's face mesh, pixels, z away from the viewer.
         skin: [H, W] 0 to 1, where bare skin is.
+        focal: focal length in pixels of `image`; None where it is to be guessed.
     """
     landmarks = landmarks.astype(np.float64)
     height, width = image.shape[:2]
-    state = fit_landmarks(fit_model, landmarks, np.array([width / 2, height / 2]), config.landmarks)
+    state = fit_landmarks(fit_model, landmarks, np.array([width / 2, height / 2]), config.landmarks, focal)
     state = fit_shading(fit_model, state, image, landmarks, skin, config)
     settled = settle(fit_model, state, landmarks, config.settling)
     warnings = fit_warnings(fit_model, state, config.checks)

@@ -36,6 +36,11 @@ DECODER_ERRORS = (
 FORMATS = ("PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "TGA", "JPEG2000", "AVIF")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 EXIF_ORIENTATION = 0x0112
+EXIF_BLOCK = 0x8769
+EXIF_WIDTH, EXIF_HEIGHT = 0xA002, 0xA003
+EXIF_FOCAL_35 = 0xA405
+FILM_DIAGONAL = 43.267  # millimetres of 36 x 24, which "35 mm equivalent" compares by (CIPA DCG-001)
+UNCUT = (4 / 3, 3 / 2, 16 / 9)  # shapes of whole pictures
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,12 @@ class Photo:
 
     Attributes:
         image: [H, W, 3] uint8 sRGB, upright.
+        focal: the lens's focal length in pixels of `image`; None where the file does not tell or seems to be cut.
         warnings: sentences for the user.
     """
 
     image: np.ndarray
+    focal: float | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -125,7 +132,7 @@ def _decode(data: bytes, name: str, config: DecodeConfig) -> Photo:
             picture = _flatten(_to_srgb(opened, name, notes), name, notes, config)
             if orientation is not None:
                 picture = picture.transpose(orientation)
-            return Photo(np.array(picture, dtype=np.uint8), tuple(notes))
+            return Photo(np.array(picture, dtype=np.uint8), _focal_length(opened), tuple(notes))
         except DECODER_ERRORS as error:
             raise _corrupt(name) from error
 
@@ -217,6 +224,21 @@ def _orientation(picture: Image.Image, name: str, notes: list[str]) -> Image.Tra
         notes.append(f'The EXIF block of "{name}" is damaged; its orientation was not used.')
         return None
     return turns.get(value) if isinstance(value, int) else None
+
+
+def _focal_length(picture: Image.Image) -> float | None:
+    """Pixels, of a picture that is as the camera took it but for its scale."""
+    try:
+        block = picture.getexif().get_ifd(EXIF_BLOCK)
+        focal, width, height = (float(block.get(tag) or 0) for tag in (EXIF_FOCAL_35, EXIF_WIDTH, EXIF_HEIGHT))
+    except DECODER_ERRORS:
+        return None
+    longer, shorter = max(picture.size), min(picture.size)
+    if min(focal, width, height) <= 0 or abs(max(width, height) / min(width, height) * shorter / longer - 1) > 0.01:
+        return None
+    if not any(abs(longer / shorter / shape - 1) < 0.01 for shape in UNCUT):
+        return None
+    return focal / FILM_DIAGONAL * float(np.hypot(longer, shorter))
 
 
 def _to_srgb(picture: Image.Image, name: str, notes: list[str]) -> Image.Image:

@@ -18,6 +18,6 @@ def run(request: object, portrait: Portrait, progress: Progress) -> Fit:
     del request
     fit_model = load_fit_model()
     progress(0.3)
-    fit = reconstruct(fit_model, portrait.image, portrait.landmarks, portrait.skin)
+    fit = reconstruct(fit_model, portrait.image, portrait.landmarks, portrait.skin, focal=portrait.focal)
     progress(1.0)
     return fit

@@ -60,6 +60,7 @@ class Portrait:
         faces: [N, 4] float32 (left, top, right, bottom) of every face in photo pixels, largest first.
         face: index into `faces` of the one taken.
         interocular: distance between the pupils in photo pixels.
+        focal: the lens's focal length in window pixels; None where the photo's file does not tell.
         identities: who an encoder says it is, one for each photo in which it sees a face; empty without an encoder.
         warnings: sentences for the user.
     """
@@ -75,6 +76,7 @@ class Portrait:
     faces: np.ndarray
     face: int
     interocular: float
+    focal: float | None = None
     identities: tuple[IdentityEmbedding, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -131,6 +133,7 @@ def run(request: PhotoRequest, progress: Progress, encoder: Callable[[], FaceEnc
         faces=np.array([found.box for found in faces], np.float32),
         face=chosen,
         interocular=face.interocular,
+        focal=None if photo.focal is None else photo.focal / float(window.placement[2]),
         identities=identities,
         warnings=photo.warnings + warnings + masks.warnings,
     )

@@ -55,6 +55,19 @@ def test_a_known_head_is_recovered_from_exact_landmarks(
     assert state.pose.angles()[0] == pytest.approx(yaw, abs=2.0)
 
 
+@pytest.mark.parametrize("distance", [0.6, 2.5])
+def test_a_focal_length_that_the_file_tells_gives_the_cameras_distance(
+    fit_model: FitModel, view: Callable[..., Pose], scores: np.ndarray, distance: float
+) -> None:
+    pose = view(10, 5, distance)
+    landmarks = _landmarks(fit_model, pose, scores, np.zeros(len(FITTED_EXPRESSIONS)))
+    told = fit_landmarks(fit_model, landmarks, np.full(2, 250.0), CONFIG, pose.scale * distance)
+    guessed = fit_landmarks(fit_model, landmarks, np.full(2, 250.0), CONFIG)
+    # How far away the camera stands is known as well as how large the head is.
+    assert 1 / told.pose.curvature == pytest.approx(distance, rel=0.1)
+    assert abs(told.pose.curvature - 1 / distance) < 0.5 * abs(guessed.pose.curvature - 1 / distance)
+
+
 def test_a_smile_does_not_become_identity(fit_model: FitModel, view: Callable[..., Pose], scores: np.ndarray) -> None:
     smile = _weights(mouthSmileLeft=0.5, mouthSmileRight=0.5)
     calm, smiling = (

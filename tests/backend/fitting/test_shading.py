@@ -16,7 +16,7 @@ from portrait_head.fitting.shading import Pyramid, ShadingTerm, bilinear
 from portrait_head.fitting.shading_fit import fit_shading, visible_samples
 from portrait_head.fitting.space import FITTED_EXPRESSIONS, FitModel
 from portrait_head.fitting.surface_samples import SurfaceSamples, surface_samples
-from portrait_head.head_model.derive.painting import vertex_normals
+from portrait_head.geometry.surface import vertex_normals
 from portrait_head.rendering.lighting import linear_to_bytes, sh_basis
 from portrait_head.rendering.raycast import RayCaster, visibility
 

@@ -53,6 +53,42 @@ def test_common_formats_keep_their_colours(kind: str, tmp_path: Path) -> None:
     assert np.abs(photo.image.astype(int) - picture).mean() < (6.0 if kind in ("JPEG", "GIF") else 0.01)
 
 
+def taken(size: tuple[int, int], recorded: tuple[float, float], focal: float) -> bytes:
+    """A JPEG whose EXIF block tells a 35 mm equivalent and how large the picture was when it was taken."""
+    exif = Image.Exif()
+    exif[0x8769] = {0xA002: recorded[0], 0xA003: recorded[1], 0xA405: focal}
+    return encoded(Image.new("RGB", size, "grey"), "JPEG", exif=exif)
+
+
+def test_exif_tells_the_focal_length_in_pixels(tmp_path: Path) -> None:
+    whole = load_photo(write(tmp_path, taken((400, 300), (400, 300), 50)))
+    scaled = load_photo(write(tmp_path, taken((200, 150), (400, 300), 50)))
+    upright = load_photo(write(tmp_path, taken((300, 400), (400, 300), 50)))
+    assert whole.focal == pytest.approx(50 / 43.267 * 500, rel=1e-6)
+    assert scaled.focal == pytest.approx(whole.focal / 2, rel=1e-6)
+    assert upright.focal == pytest.approx(whole.focal, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("size", "recorded", "focal"),
+    [
+        ((300, 300), (400, 300), 50),
+        ((300, 300), (300, 300), 50),
+        ((400, 300), (0, 0), 50),
+        ((400, 300), (400, 300), 0),
+    ],
+    ids=["cut since", "cut and recorded so", "size unknown", "focal length unknown"],
+)
+def test_a_focal_length_that_may_be_of_another_picture_is_not_believed(
+    size: tuple[int, int], recorded: tuple[int, int], focal: int, tmp_path: Path
+) -> None:
+    assert load_photo(write(tmp_path, taken(size, recorded, focal))).focal is None
+
+
+def test_a_picture_without_exif_tells_no_focal_length(tmp_path: Path) -> None:
+    assert load_photo(write(tmp_path, encoded(Image.fromarray(gradient()), "PNG"))).focal is None
+
+
 @pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "YCbCr", "LAB", "I;16", "I", "F"])
 def test_every_colour_mode_becomes_rgb(mode: str, tmp_path: Path) -> None:
     grey = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (40, 1))
