@@ -6,13 +6,14 @@ import bpy
 
 from .client.request import HeadSettings
 from .data.engines import BY_IDENTIFIER, ENGINES, LOD_SHARES, TEXTURE_SIZES
-from .operators import looking
+from .operators import jobs, looking
 from .scene.engine_export import EngineOptions
 
 
 def _photo_chosen(settings: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
     """The face was one of the other photo's; those of this one are looked for."""
     settings.property_unset("face")
+    jobs.forget_outcome()
     looking.look_at(settings.photo_path())
 
 

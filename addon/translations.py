@@ -18,6 +18,7 @@ ANY, OPERATOR = "*", "Operator"
 GERMAN = {
     (OPERATOR, "Generate Head"): "Kopf erzeugen",
     (OPERATOR, "Look Again"): "Noch einmal suchen",
+    (OPERATOR, "Show Colours"): "Farben zeigen",
     (OPERATOR, "Copy Report"): "Bericht kopieren",
     (OPERATOR, "Import Head"): "Kopf importieren",
     (OPERATOR, "Import Live Link Face"): "Live Link Face importieren",

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Installs Portrait Head's backend into an environment of its own, outside Blender.
 
     python backend/install.py                     install, or continue an installation that was interrupted

@@ -114,23 +114,31 @@ class WorkerProcess:
 
     def close(self, grace: float = 1.0) -> None:
         """End the process: its stdin is closed, and after `grace` seconds it is killed. Returns when it is gone."""
-        self._unsent.clear()
-        self._input.close()
+        self.hang_up()
         deadline = time.monotonic() + grace
         while self._process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         self.kill()
         self._output.close()
 
+    def hang_up(self) -> None:
+        """Close its stdin, at which the worker ends by itself; returns at once."""
+        self._unsent.clear()
+        self._input.close()
+
     def interrupt(self) -> None:
         """Ask the process to stop in good order."""
         if self._process.poll() is None:
             lifetime.interrupt(self._process)
 
-    def kill(self) -> None:
-        """End the process and its children now."""
+    def strike(self) -> None:
+        """Have the process and its children ended; returns before they are gone."""
         if self._process.poll() is None:
             lifetime.kill(self._process, self._tie)
+
+    def kill(self) -> None:
+        """End the process and its children now."""
+        self.strike()
         self._process.wait()
 
     def _flush(self) -> None:

@@ -49,6 +49,7 @@ class Session:
         self.error: ClientError | None = None
         self._machine = StateMachine(State.STOPPED if backend else State.NOT_INSTALLED)
         self._process: WorkerProcess | None = None
+        self._leaving: list[tuple[WorkerProcess, float]] = []  # told to end, and until when they may take
         self._identifier = 0
         self._looking: int | None = None  # the number of the request for faces that is under way
         self._cancel_wanted = False
@@ -57,6 +58,7 @@ class Session:
     @property
     def state(self) -> State:
         """Where the backend stands; a worker that has ended while nobody needed it is noticed here."""
+        self._see_off()
         if self._machine.state is State.READY and not self._alive():
             self._machine.to(State.STOPPED)
         return self._machine.state
@@ -145,10 +147,16 @@ class Session:
             ClientError: what the installer reported, that it died, or kind `cancelled`.
         """
         self._begin()
-        self.close()
+        self._let_go()
+        self._machine.to(State.STOPPED if self.backend else State.NOT_INSTALLED)
         self._machine.to(State.INSTALLING)
         failure: ClientError | None = None
         try:
+            while self._leaving:  # a worker must not lose its packages under its feet
+                self._see_off()
+                if self._cancel_wanted:
+                    raise _cancelled("installation")
+                yield ()
             self._process = WorkerProcess(installation.command(), self.install_log)
             yield from self._follow(self._process)
         except ClientError as error:
@@ -167,8 +175,16 @@ class Session:
         """Ask for the end of what is under way; its generator then raises ClientError `cancelled`."""
         self._cancel_wanted = self.busy
 
+    def renew(self, backend: Backend | None) -> None:
+        """Have the next job start a new worker, of `backend`; the one that runs is told to end and not waited for."""
+        self._let_go()
+        self._machine.to(State.STOPPED)
+        self.backend = backend
+        if backend is None:
+            self._machine.to(State.NOT_INSTALLED)
+
     def close(self) -> None:
-        """Stop the worker; the next job starts a new one."""
+        """Stop the worker and wait for its end, a second or two; the next job starts a new one."""
         self._looking = None
         self.hello = {}
         if self._process is not None:
@@ -178,6 +194,9 @@ class Session:
                 self._send("shutdown", {})
             self._process.close(SHUTDOWN_SECONDS)
             self._process = None
+        for process, _ in self._leaving:
+            process.close(grace=0.0)
+        self._leaving.clear()
         self._machine.to(State.STOPPED if self.backend else State.NOT_INSTALLED)
 
     def _begin(self) -> None:
@@ -317,10 +336,33 @@ class Session:
         return messages
 
     def _drop(self) -> None:
-        """Be rid of a process that is not to be used again."""
+        """Be rid of a process that is not to be used again; nobody waits for its end."""
         if self._process is not None:
-            self._process.close(grace=0.0)
-            self._process = None
+            self._process.strike()
+            self._leave(self._process)
+
+    def _let_go(self) -> None:
+        """Tell the worker to end in good order, without waiting for it."""
+        self._looking = None
+        self.hello = {}
+        if self._process is not None:
+            self._send("shutdown", {})
+            self._leave(self._process)
+
+    def _leave(self, process: WorkerProcess) -> None:
+        process.hang_up()
+        self._leaving.append((process, time.monotonic() + SHUTDOWN_SECONDS))
+        self._process = None
+
+    def _see_off(self) -> None:
+        """Forget those that have ended; end those that should have."""
+        now, leaving = time.monotonic(), self._leaving
+        self._leaving = []
+        for process, deadline in leaving:
+            if process.exit_status is None and now < deadline:
+                self._leaving.append((process, deadline))
+            else:
+                process.close(grace=0.0)
 
 
 def drain(steps: Steps, listen: Callable[[Event], None], cancel: Callable[[], None]) -> Finished:

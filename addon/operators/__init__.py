@@ -16,6 +16,7 @@ from . import (
     looking,
     photo,
     pose_assets,
+    viewing,
 )
 
 CLASSES = (
@@ -29,6 +30,7 @@ CLASSES = (
     *live_link.CLASSES,
     *pose_assets.CLASSES,
     *export.CLASSES,
+    *viewing.CLASSES,
 )
 
 

@@ -25,7 +25,7 @@ class PORTRAITHEAD_OT_show_error(bpy.types.Operator):
         return jobs.status.error is not None
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        return context.window_manager.invoke_props_dialog(self, width=WIDTH, title=self.bl_label, confirm_text="Close")
+        return context.window_manager.invoke_props_dialog(self, width=WIDTH, title=self.bl_label)
 
     def draw(self, context: bpy.types.Context) -> None:
         error = jobs.status.error
@@ -40,6 +40,7 @@ class PORTRAITHEAD_OT_show_error(bpy.types.Operator):
         row = layout.row()
         row.operator("portrait_head.copy_report", icon="COPYDOWN")
         row.operator("portrait_head.open_log", icon="TEXT")
+        layout.column().template_popup_confirm("", text="", cancel_text="Close")  # nothing is to be confirmed
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """The dialog is closed."""

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
 from pathlib import Path
 
 import bpy
@@ -14,9 +13,10 @@ from ..client.errors import ClientError
 from ..client.events import Finished
 from ..client.session import STEP_SECONDS
 from ..scene.asset import AssetError
-from ..scene.heads import active_head
-from ..scene.importer import ImportedHead, import_steps
-from ..scene.retexture import replace_textures
+from ..scene.heads import active_head, head_with
+from ..scene.importer import import_steps
+from ..scene.retexture import retexture_steps
+from ..scene.steps import Steps
 from ..ui.view import redraw, show
 from . import jobs, looking
 
@@ -24,7 +24,7 @@ TIMER_SECONDS = 0.1
 TICK_SECONDS = 0.008
 """How long a tick may go on taking steps; the longest step of an import adds to it."""
 
-Ending = Generator[None, None, str]
+Ending = Steps[str]
 """What is done with a finished asset, in short steps; returns what to tell the artist."""
 
 
@@ -46,7 +46,7 @@ class PORTRAITHEAD_OT_generate(bpy.types.Operator):
 
     _job: jobs.HeadJob
     _ending: Ending | None = None
-    _target: ImportedHead | None = None
+    _target: int | None = None  # session_uid of the collection of the head that gets new textures
     _timer: bpy.types.Timer | None = None
 
     @classmethod
@@ -101,7 +101,8 @@ class PORTRAITHEAD_OT_generate(bpy.types.Operator):
         self._remove_timer(context)
 
     def _start(self, context: bpy.types.Context) -> None:
-        self._target = active_head(context) if self.purpose == "TEXTURES" else None
+        head = active_head(context) if self.purpose == "TEXTURES" else None
+        self._target = head.collection.session_uid if head is not None else None
         if self.purpose == "TEXTURES" and self._target is None:
             raise ClientError("no_head", "No head is selected.", "Select the head that is to get the new textures.")
         self._job = jobs.HeadJob(context, context.scene.portrait_head.to_head_settings())
@@ -116,23 +117,29 @@ class PORTRAITHEAD_OT_generate(bpy.types.Operator):
                     return False
                 self._ending = self._end(finished)
                 jobs.status.running, jobs.status.stage = True, "Adding it to the scene"
+            if jobs.status.cancelling:
+                self._ending.close()
+                jobs.status.running = False
+                raise ClientError("cancelled", "The head was not added.", "It is finished, under Earlier Heads.")
             try:
                 next(self._ending)
             except StopIteration as end:
                 jobs.status.running, jobs.status.result = False, end.value
                 return True
-            except (AssetError, ReferenceError) as error:
+            except AssetError as error:
                 jobs.status.running = False
                 raise ClientError("bad_asset", str(error)) from error
         return False
 
     def _end(self, finished: Finished) -> Ending:
         if self._target is not None:
-            yield
-            names = replace_textures(self._target, Path(finished.asset))
+            names = yield from retexture_steps(self._target, Path(finished.asset))
             return f"New textures: {', '.join(names)}" if names else "No material of this head is as it was made"
         head = yield from import_steps(Path(finished.asset))
-        show(bpy.context, head.head)
+        identity = head.collection.session_uid
+        yield
+        if (head := head_with(identity)) is not None:
+            show(bpy.context, head.head)
         return "The head is in the scene"
 
     def _finish(self, context: bpy.types.Context) -> set[str]:

@@ -44,6 +44,7 @@ class Status:
     """What the panel shows of the latest head."""
 
     running: bool = False
+    cancelling: bool = False
     stage: str = ""
     preview: str = ""
     fraction: float = 0.0
@@ -111,10 +112,17 @@ class HeadJob:
 
 
 def cancel() -> None:
-    """Ask the backend to stop; the job's next steps report it."""
+    """Ask the backend to stop, or whoever adds its head to the scene; the next steps report it."""
+    status.cancelling = True
+    status.stage = "Cancelling"
     if _session is not None:
         _session.cancel()
-        status.stage = "Cancelling"
+
+
+def forget_outcome() -> None:
+    """What went wrong with the latest head, or was to be said of it, is no longer of interest: the photo is another."""
+    if not status.running:
+        status.error, status.warnings = None, ()
 
 
 def close() -> None:
@@ -171,7 +179,7 @@ def ask_anew() -> None:
     """Look again, and have the next job start a backend that does so too: it may find model packs, or a driver."""
     find_anew()
     if _session is not None and not _session.busy:
-        close()
+        _session.renew(_session.backend)
 
 
 def backend_state() -> State:
@@ -260,7 +268,8 @@ def session(context: bpy.types.Context) -> Session:
 
 def _session_for(backend: Backend | None) -> Session:
     global _session
-    if _session is None or (_session.backend != backend and not _session.busy):
-        close()
+    if _session is None:
         _session = Session(backend, log_path())
+    elif _session.backend != backend and not _session.busy:
+        _session.renew(backend)
     return _session

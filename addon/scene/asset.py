@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from .arkit import ARKIT_NAMES
+from .steps import Steps, finish
 
 FORMAT = 2
 SCULPT = ("sculpt", "sculpt_hair")
@@ -157,6 +158,11 @@ class HeadAsset:
 
 def read_asset(folder: Path) -> HeadAsset:
     """Reads and checks the head asset in `folder`. Raises `AssetError`."""
+    return finish(read_steps(folder))
+
+
+def read_steps(folder: Path) -> Steps[HeadAsset]:
+    """The same, a picture or a few arrays a step."""
     folder = Path(folder)
     description = _read_description(folder / "asset.json")
     if description.get("format") != FORMAT:
@@ -165,7 +171,7 @@ def read_asset(folder: Path) -> HeadAsset:
             "Install the add-on and the backend of the same release."
         )
     try:
-        return _asset(folder, description)
+        return (yield from _asset(folder, description))
     except AssetError:
         raise
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
@@ -174,19 +180,22 @@ def read_asset(folder: Path) -> HeadAsset:
         ) from error
 
 
-def _asset(folder: Path, description: dict) -> HeadAsset:
+def _asset(folder: Path, description: dict) -> Steps[HeadAsset]:
     for key, wanted in (("units", "metres"), ("up", "+Y"), ("front", "+Z")):
         if description[key] != wanted:
             raise AssetError(f"The head asset in {folder} has {key} {description[key]!r}, not {wanted!r}. {REGENERATE}")
     if tuple(description["shape_keys"]) != ARKIT_NAMES:
         raise AssetError(f"The shape keys of {folder} are not the 52 ARKit names in their order. {REGENERATE}")
-    materials = tuple(_material(folder, entry) for entry in description["materials"])
+    materials = []
+    for entry in description["materials"]:
+        materials.append((yield from _material(folder, entry)))
     bones = _bones(folder, description["rig"]["bones"])
-    arrays = _read_arrays(folder / "arrays.npz")
+    arrays = yield from _read_arrays(folder / "arrays.npz")
     meshes = {}
     for entry in description["meshes"]:
         keys = len(ARKIT_NAMES) if entry["name"] in KEYED else 0
         meshes[entry["name"]] = _mesh(folder, arrays, entry, len(materials), len(bones), keys)
+        yield
     if "head" not in meshes or set(meshes) - {"head", "hair", *SCULPT}:
         raise AssetError(f"The meshes of {folder} are {sorted(meshes)}, not head and hair. {REGENERATE}")
     height = float(np.ptp(meshes["head"].vertices[:, 1]))
@@ -196,7 +205,7 @@ def _asset(folder: Path, description: dict) -> HeadAsset:
         folder=folder,
         name=str(description["name"]) or "Head",
         generator=str(description["generator"]),
-        materials=materials,
+        materials=tuple(materials),
         head=meshes["head"],
         hair=meshes.get("hair"),
         sculpt=tuple(meshes[name] for name in SCULPT if name in meshes),
@@ -220,14 +229,18 @@ def _read_description(path: Path) -> dict:
     return description
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+def _read_arrays(path: Path) -> Steps[dict[str, np.ndarray]]:
+    arrays = {}
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            for name in archive.files:
+                arrays[name] = archive[name]
+                yield
     except OSError as error:
         raise AssetError(f"{path} cannot be read ({error}). {REGENERATE}") from error
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise AssetError(f"{path} is damaged ({error}). {REGENERATE}") from error
+    return arrays
 
 
 def _texture(folder: Path, name: str) -> Path:
@@ -267,19 +280,19 @@ def _unit(folder: Path, owner: str, key: str, value: float) -> float:
     return float(value)
 
 
-def _material(folder: Path, entry: dict) -> Material:
+def _material(folder: Path, entry: dict) -> Steps[Material]:
     name = str(entry["name"])
     if entry["alpha"] not in ALPHA_MODES:
         raise AssetError(f"alpha of {name} in {folder} is {entry['alpha']!r}, not one of {ALPHA_MODES}. {REGENERATE}")
     return Material(
         name,
-        _maps(folder, name, entry["maps"]),
+        (yield from _maps(folder, name, entry["maps"])),
         entry["alpha"],
         *(_unit(folder, name, key, entry[key]) for key in ("roughness", "subsurface", "specular")),
     )
 
 
-def _maps(folder: Path, owner: str, entries: dict) -> dict[str, Path]:
+def _maps(folder: Path, owner: str, entries: dict) -> Steps[dict[str, Path]]:
     if "base_color" not in entries or set(entries) - set(COLOR_SPACES):
         raise AssetError(
             f"The maps of {owner} in {folder} are {sorted(entries)}, not base_color and some of "
@@ -291,7 +304,11 @@ def _maps(folder: Path, owner: str, entries: dict) -> dict[str, Path]:
                 f"The {kind} map of {owner} in {folder} is said to be {entry['color_space']!r}, "
                 f"not {COLOR_SPACES[kind]!r}. {REGENERATE}"
             )
-    return {kind: _texture(folder, entry["file"]) for kind, entry in entries.items()}
+    paths = {}
+    for kind, entry in entries.items():
+        paths[kind] = _texture(folder, entry["file"])
+        yield
+    return paths
 
 
 def _bones(folder: Path, entries: list[dict]) -> tuple[Bone, ...]:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import bpy
 
+from .steps import Result, Steps
+
 COLLECTIONS = (
     "scenes",
     "collections",
@@ -44,6 +46,27 @@ def remove(made: set[int]) -> None:
 def snapshot() -> set[int]:
     """What is in the file now, as identities that survive renaming."""
     return set(_blocks())
+
+
+def taken_back_on_error(steps: Steps[Result]) -> Steps[Result]:
+    """The same steps; when one fails, or the generator is closed, whatever they have made is removed again.
+
+    What the artist made between two steps stays.
+    """
+    made: set[int] = set()
+    try:
+        while True:
+            before = snapshot()
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+            finally:
+                made |= snapshot() - before
+            yield
+    except BaseException:
+        remove(made)
+        raise
 
 
 @contextmanager

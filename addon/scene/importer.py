@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 from . import asset, created, materials, rig
 from .arkit import ARKIT_NAMES
 from .axes import to_blender
+from .steps import Steps, finish
 
 KEYS_A_STEP = 13
 MARK = "portrait_head"
@@ -49,40 +49,21 @@ def import_head(
     Raises:
         AssetError: the folder is no whole head asset.
     """
-    steps = import_steps(asset_folder, name, collection)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return finish(import_steps(asset_folder, name, collection))
 
 
 def import_steps(
     asset_folder: Path, name: str | None = None, collection: bpy.types.Collection | None = None
-) -> Generator[None, None, ImportedHead]:
+) -> Steps[ImportedHead]:
     """The same in steps of a few milliseconds, for a window that must not freeze; returns the head at the last one.
 
     Until then nothing is in the scene. When a step fails, or the generator is closed, what it made is removed again;
     what the artist made between two steps stays.
     """
-    made: set[int] = set()
-    steps = _import(asset_folder, name, collection)
     try:
-        while True:
-            before = created.snapshot()
-            try:
-                next(steps)
-            except StopIteration as end:
-                return end.value
-            finally:
-                made |= created.snapshot() - before
-            yield
+        return (yield from created.taken_back_on_error(_import(asset_folder, name, collection)))
     except ReferenceError as error:  # Blender says so of data-blocks that are gone
-        created.remove(made)
         raise asset.AssetError("The file was changed while the head was added. Import the head again.") from error
-    except BaseException:
-        created.remove(made)
-        raise
 
 
 def head_of(item: bpy.types.Object | bpy.types.Collection) -> ImportedHead | None:
@@ -105,11 +86,8 @@ def made_in(head: ImportedHead) -> str:
     return str(json.loads(head.collection.get(MARK, "{}")).get("job", ""))
 
 
-def _import(
-    asset_folder: Path, name: str | None, collection: bpy.types.Collection | None
-) -> Generator[None, None, ImportedHead]:
-    described = asset.read_asset(asset_folder)
-    yield
+def _import(asset_folder: Path, name: str | None, collection: bpy.types.Collection | None) -> Steps[ImportedHead]:
+    described = yield from asset.read_steps(asset_folder)
     own = bpy.data.collections.new(name or described.name)
     head = yield from _build(described, own)
     mark = {"format": asset.FORMAT, "generator": described.generator, **described.provenance}
@@ -118,34 +96,27 @@ def _import(
     return head
 
 
-def _build(described: asset.HeadAsset, own: bpy.types.Collection) -> Generator[None, None, ImportedHead]:
+def _build(described: asset.HeadAsset, own: bpy.types.Collection) -> Steps[ImportedHead]:
     name = own.name
     armature = rig.build_armature(described.bones, f"{name} Rig", own)
     yield
     made = []
     for each in described.materials:
-        made.append(materials.build_material(each, name))
-        yield
-    head = _build_mesh(described.head, name, made, own)
-    yield
+        made.append((yield from materials.build_material(each, name)))
+    head = yield from _build_mesh(described.head, name, made, own)
     yield from _add_shape_keys(head, described.head)
-    rig.bind(head, armature, described.bones, described.head)
-    yield
+    yield from rig.bind(head, armature, described.bones, described.head)
     hair = None
     if described.hair is not None:
-        hair = _build_mesh(described.hair, f"{name} Hair", made, own)
-        yield
-        rig.bind(hair, armature, described.bones, described.hair)
-        yield
+        hair = yield from _build_mesh(described.hair, f"{name} Hair", made, own)
+        yield from rig.bind(hair, armature, described.bones, described.hair)
     for arrays in described.sculpt:
-        each = _build_mesh(arrays, f"{name} {arrays.name.replace('_', ' ').title()}", made, own)
+        each = yield from _build_mesh(arrays, f"{name} {arrays.name.replace('_', ' ').title()}", made, own)
         each[SCULPT] = True
         each.hide_viewport = each.hide_render = True  # it stands where the head stands
-        yield
         if arrays.shape_keys is not None:
             yield from _add_shape_keys(each, arrays)
-        rig.bind(each, armature, described.bones, arrays)
-        yield
+        yield from rig.bind(each, armature, described.bones, arrays)
     for material in [each for each in made if each.users == 0]:
         bpy.data.materials.remove(material)
     return ImportedHead(own, head, hair, armature)
@@ -153,7 +124,7 @@ def _build(described: asset.HeadAsset, own: bpy.types.Collection) -> Generator[N
 
 def _build_mesh(
     arrays: asset.MeshArrays, name: str, made: list[bpy.types.Material], own: bpy.types.Collection
-) -> bpy.types.Object:
+) -> Steps[bpy.types.Object]:
     corners = arrays.faces >= 0
     sides = corners.sum(axis=1)
     mesh = bpy.data.meshes.new(name)
@@ -164,6 +135,7 @@ def _build_mesh(
     mesh.polygons.add(len(arrays.faces))
     mesh.polygons.foreach_set("loop_start", np.concatenate([[0], np.cumsum(sides)[:-1]]).astype(np.int32))
     mesh.update(calc_edges=True)
+    yield
 
     # Only the materials that this mesh uses become its slots.
     used, slots = np.unique(arrays.material, return_inverse=True)
@@ -172,14 +144,16 @@ def _build_mesh(
     mesh.polygons.foreach_set("material_index", slots.astype(np.int32))
     mesh.polygons.foreach_set("use_smooth", np.ones(len(arrays.faces), dtype=bool))
     mesh.uv_layers.new(name="UVMap").uv.foreach_set("vector", arrays.uvs[corners].ravel())
+    yield
     if mesh.validate():
         raise asset.AssetError(f"Mesh {arrays.name} has faces that Blender refuses. {asset.REGENERATE}")
     item = bpy.data.objects.new(name, mesh)
     own.objects.link(item)
+    yield
     return item
 
 
-def _add_shape_keys(head: bpy.types.Object, arrays: asset.MeshArrays) -> Generator[None, None, None]:
+def _add_shape_keys(head: bpy.types.Object, arrays: asset.MeshArrays) -> Steps[None]:
     assert arrays.shape_keys is not None
     head.shape_key_add(name="Basis", from_mix=False).value = 0.0
     rest = to_blender(arrays.vertices)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from . import asset, compat
+from .steps import Steps
 
 SKIN_RADIUS = (0.00367, 0.00137, 0.00068)
 """Metres that red, green and blue light travels below skin (Jensen et al. 2001, table of measured media: skin1)."""
@@ -15,11 +16,21 @@ GLTF_OUTPUT = "glTF Material Output"
 """Blender's exporter finds ambient occlusion, which no shader takes, in a group of this name."""
 
 
-def build_material(description: asset.Material, owner: str) -> bpy.types.Material:
-    """A new material named `owner` + what it is, with its textures packed into the file.
+def build_material(description: asset.Material, owner: str) -> Steps[bpy.types.Material]:
+    """A new material named `owner` + what it is, with its textures packed into the file, one a step.
 
     Its image nodes are named after the maps: base_color, normal, orm.
     """
+    images = {}
+    for kind in description.maps:
+        suffix = "" if kind == "base_color" else f" {kind}"
+        images[kind] = load_texture(description, kind, f"{owner} {description.name}{suffix}")
+        yield
+    return _connected(description, owner, images)
+
+
+def _connected(description: asset.Material, owner: str, images: dict[str, bpy.types.Image]) -> bpy.types.Material:
+    """The material, made at once: nodes that are kept between two steps may be gone in the next."""
     material = bpy.data.materials.new(f"{owner} {description.name}")
     tree = compat.use_nodes(material)
     tree.nodes.clear()
@@ -33,7 +44,7 @@ def build_material(description: asset.Material, owner: str) -> bpy.types.Materia
     shader.inputs["Subsurface Radius"].default_value = SKIN_RADIUS
     shader.inputs["Subsurface Scale"].default_value = 1.0
 
-    textures = {kind: _image_node(tree, description, kind, owner) for kind in description.maps}
+    textures = {kind: _image_node(tree, kind, image) for kind, image in images.items()}
     colour = textures["base_color"]
     tree.links.new(colour.outputs["Color"], shader.inputs["Base Color"])
     if "normal" in textures:
@@ -49,12 +60,11 @@ def build_material(description: asset.Material, owner: str) -> bpy.types.Materia
     return material
 
 
-def _image_node(tree: bpy.types.NodeTree, description: asset.Material, kind: str, owner: str) -> bpy.types.Node:
+def _image_node(tree: bpy.types.NodeTree, kind: str, image: bpy.types.Image) -> bpy.types.Node:
     node = tree.nodes.new("ShaderNodeTexImage")
     node.name = node.label = kind
     node.location = PLACES[kind]
-    suffix = "" if kind == "base_color" else f" {kind}"
-    node.image = load_texture(description, kind, f"{owner} {description.name}{suffix}")
+    node.image = image
     return node
 
 

@@ -12,6 +12,7 @@ from mathutils import Vector
 from . import compat
 from .asset import Bone, MeshArrays
 from .axes import to_blender
+from .steps import Steps
 
 UP = Vector((0.0, 0.0, 1.0))
 FRONT = Vector((0.0, -1.0, 0.0))
@@ -50,8 +51,8 @@ def _add_bone(armature: bpy.types.Armature, bone: Bone) -> None:
         edit.parent = armature.edit_bones[bone.parent]
 
 
-def bind(mesh: bpy.types.Object, armature: bpy.types.Object, bones: Sequence[Bone], arrays: MeshArrays) -> None:
-    """Vertex groups, the Armature modifier and the parent that make `armature` move `mesh`."""
+def bind(mesh: bpy.types.Object, armature: bpy.types.Object, bones: Sequence[Bone], arrays: MeshArrays) -> Steps[None]:
+    """Vertex groups, the Armature modifier and the parent that make `armature` move `mesh`; a bone a step."""
     for index, bone in enumerate(bones):
         group = mesh.vertex_groups.new(name=bone.name)
         weights = np.where(arrays.joints == index, arrays.weights, 0.0).sum(axis=1)
@@ -60,6 +61,7 @@ def bind(mesh: bpy.types.Object, armature: bpy.types.Object, bones: Sequence[Bon
         # One call for each distinct weight instead of one for each vertex: most weights are exactly 1.
         for run in np.split(moved, np.flatnonzero(np.diff(weights[moved])) + 1):
             group.add(run.tolist(), float(weights[run].max(initial=0.0)), "REPLACE")
+        yield
     modifier = mesh.modifiers.new(armature.name, "ARMATURE")
     modifier.object = armature
     mesh.parent = armature

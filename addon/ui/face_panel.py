@@ -10,6 +10,7 @@ from ..data.face_regions import REGIONS, Control, matching, words
 from ..scene.face_controls import key_blocks
 from ..scene.heads import active_head
 from .status import draw_text
+from .view import is_grey
 
 FOLDED = ("nose", "cheek", "tongue")
 """Regions that start folded: few keys, seldom moved."""
@@ -37,7 +38,10 @@ class PORTRAITHEAD_PT_face(bpy.types.Panel):
         head = active_head(context)
         assert head is not None
         layout, view = self.layout, context.window_manager.portrait_head
-        layout.label(text=head.collection.name, icon="USER")
+        row = layout.row()
+        row.label(text=head.collection.name, icon="USER")
+        if is_grey(context.space_data):
+            row.operator("portrait_head.show_colours", icon="TEXTURE")
         _draw_presets(layout, view)
         row = layout.row(align=True)
         row.operator_menu_enum("portrait_head.face_mirror", "way", text="Mirror", icon="MOD_MIRROR")

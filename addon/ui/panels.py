@@ -119,7 +119,8 @@ def _draw_photo(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -
     look = looking.seen(settings.photo_path())
     if len(look.faces) > 1:
         _draw_faces(layout, settings, look)
-    if look.error is not None:
+    told = jobs.status.error.message if jobs.status.error is not None else ""
+    if look.error is not None and look.error.message != told:
         draw_text(layout, f"{look.error.message} {look.error.hint}", icon="ERROR")
     for face in look.faces[settings.face - 1 : settings.face]:
         if face.trouble:

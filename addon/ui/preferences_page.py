@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..client.errors import ClientError
+from ..client.backend import STATE_FILE
 from ..operators import jobs
 from ..packs import Pack
 from .status import draw_backend, draw_text
@@ -34,7 +34,7 @@ def draw_page(layout: bpy.types.UILayout, preferences: bpy.types.AddonPreference
         body.prop(preferences, "backend", placeholder="looked for in the usual places")
         for name in ("device", "install_folder", "wheels_folder"):
             body.prop(preferences, name)
-        if not isinstance(jobs.find(bpy.context), ClientError):
+        if (preferences.install_path() / STATE_FILE).exists():  # they work on what Install has made, on nothing else
             row = body.row(align=True)
             for operator, icon in MAINTENANCE:
                 row.operator(operator, icon=icon)

@@ -29,6 +29,17 @@ STATE_ICONS = {
 }
 
 
+STATE_WORDS = {
+    State.NOT_INSTALLED: "Not installed",
+    State.INSTALLING: "Being installed",
+    State.STOPPED: "Installed",
+    State.STARTING: "Starting",
+    State.READY: "Ready",
+    State.RUNNING: "Working",
+    State.ERROR: "Stopped by an error",
+}
+
+
 def draw_backend(layout: bpy.types.UILayout, width: float = 0.0) -> None:
     """Where the backend stands, and the one thing to do about it."""
     found = jobs.find(bpy.context)
@@ -72,10 +83,9 @@ def _draw_missing(layout: bpy.types.UILayout, found: ClientError, width: float) 
 
 def _draw_present(layout: bpy.types.UILayout, width: float) -> None:
     state, machine = jobs.backend_state(), jobs.machine()
-    words = {State.STOPPED: "installed", State.ERROR: "stopped with an error"}
     where = f" on {machine.in_words}" if machine is not None else ""
     looks = ", looking at the photo" if looking.under_way() else ""
-    draw_text(layout, f"Backend {words.get(state, state.value)}{where}{looks}", icon=STATE_ICONS[state], width=width)
+    draw_text(layout, f"{STATE_WORDS[state]}{where}{looks}", icon=STATE_ICONS[state], width=width)
     if jobs.is_other_release():
         draw_text(layout, "It belongs to another release of this add-on.", icon="ERROR", width=width)
         layout.operator("portrait_head.upgrade_backend", icon="IMPORT")

@@ -31,6 +31,13 @@ def show(context: bpy.types.Context, item: bpy.types.Object) -> None:
             bpy.ops.view3d.view_selected()
 
 
+def is_grey(space: bpy.types.Space | None) -> bool:
+    """Whether this is a 3D view that shows everything in the plain grey which Blender starts with."""
+    if space is None or space.type != "VIEW_3D":
+        return False
+    return space.shading.type == "SOLID" and space.shading.color_type == "MATERIAL"
+
+
 def _regions(window: bpy.types.Window, kind: str) -> Iterator[tuple[bpy.types.Area, bpy.types.Region]]:
     for area in window.screen.areas:
         if area.type == "VIEW_3D":

@@ -75,6 +75,23 @@ class Material:
     orm: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Displacement:
+    """How far a material's surface departs from the mesh along its normals; for who subdivides it.
+
+    Attributes:
+        material: whose UVs it lies in.
+        image: [H, W] uint16, row 0 on top: metres = (image / 65535 - midlevel) * scale.
+        scale: metres.
+        midlevel: 0 to 1.
+    """
+
+    material: str
+    image: np.ndarray
+    scale: float
+    midlevel: float
+
+
 MAPS = {"base_color": ("", "sRGB"), "normal": ("_normal", "Non-Color"), "orm": ("_orm", "Non-Color")}
 """The images of a material: how their files' names end, and the colour space, as Blender calls it."""
 
@@ -117,6 +134,7 @@ class HeadAsset:
     generator: str
     photo: str
     licences: tuple[str, ...]
+    displacement: Displacement | None = None
 
 
 def write_asset(folder: Path, asset: HeadAsset) -> None:
@@ -132,6 +150,9 @@ def write_asset(folder: Path, asset: HeadAsset) -> None:
             image = getattr(material, field)
             if image is not None:
                 _write_png(folder / f"{material.name}{ending}.png", image)
+    displacement = asset.displacement
+    if displacement is not None:
+        _write_png(folder / _displacement_file(displacement.material), displacement.image)
     _write_png(folder / "photo.png", asset.photo_pose.picture)
     pose = asset.photo_pose
     description = {
@@ -174,6 +195,13 @@ def write_asset(folder: Path, asset: HeadAsset) -> None:
                 "height": pose.camera.height,
             },
         },
+        "displacement": displacement
+        and {
+            "file": _displacement_file(displacement.material),
+            "material": displacement.material,
+            "scale": displacement.scale,
+            "midlevel": displacement.midlevel,
+        },
         "provenance": {"photo": asset.photo, "licences": asset.licences},
         "lods": [],
     }
@@ -206,6 +234,10 @@ def read_asset(folder: Path, kind: type[HeadAsset] = HeadAsset) -> HeadAsset:
             "camera": PinholeCamera(**camera),
         }
     )
+    displacement = description["displacement"]
+    if displacement is not None:
+        image = _read_png(folder / displacement.pop("file")).astype(np.uint16)
+        displacement = Displacement(image=image, **displacement)
     return kind(
         name=description["name"],
         meshes=tuple(meshes),
@@ -215,7 +247,12 @@ def read_asset(folder: Path, kind: type[HeadAsset] = HeadAsset) -> HeadAsset:
         generator=description["generator"],
         photo=description["provenance"]["photo"],
         licences=tuple(description["provenance"]["licences"]),
+        displacement=displacement,
     )
+
+
+def _displacement_file(material: str) -> str:
+    return f"{material}_displacement.png"
 
 
 def _read_material(folder: Path, described: dict[str, Any]) -> Material:

@@ -21,6 +21,7 @@ from portrait_head.head_model import load_landmark_table
 from portrait_head.identity.face_recognition import FaceRecognition
 from portrait_head.identity.likeness import PICTURE_SIZE, YAWS, Likeness, measure_likeness
 from portrait_head.job import Finished, Job, Listener, Stage, disk_errors, write_text
+from portrait_head.models.initial_mesh import mesh_version
 from portrait_head.models.readiness import readiness
 from portrait_head.models.store import PackStore
 from portrait_head.progress import Progress
@@ -54,7 +55,7 @@ def generate(request: HeadRequest, folder: Path, listen: Listener = _ignore, she
     """Make the head; see `portrait_head.generate`. Who makes several may keep a `shelf` of loaded models for them."""
     started = time.monotonic()
     tier = _open_tier(request, shelf) if request.tier == "diffusion" else None
-    stages = STAGES if tier is None else guided_stages(tier)
+    stages = _begun_with(request.initial_mesh, STAGES if tier is None else guided_stages(tier))
     to_portrait, to_fit, to_guide, to_sculpt, to_texture, to_expressions, to_assemble = stages
     job = Job(folder, request, stages, listen)
     seen = job.run(to_portrait)
@@ -104,17 +105,31 @@ def guided_stages(tier: Tier) -> tuple[Stage, ...]:
             models=tier.version(*tier.seeing),
             seconds=20.0,
         ),
-        replace(SCULPT, run=partial(_guided_sculpt, tier), models=tier.version(*tier.guiding), seconds=90.0),
+        replace(
+            SCULPT,
+            run=partial(_guided_sculpt, tier),
+            reads=(*SCULPT.reads, "guidance"),
+            models=tier.version(*tier.guiding),
+            seconds=90.0,
+        ),
         replace(
             TEXTURE,
             run=partial(_painted_texture, tier),
-            reads=(*TEXTURE.reads, "prompt"),
+            reads=(*TEXTURE.reads, "prompt", "style"),
             models=tier.version(*tier.painting),
             seconds=40.0,
         ),
         EXPRESSIONS,
         ASSEMBLE,
     )
+
+
+def _begun_with(initial_mesh: str, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """The same stages; the sculpt is done again when the mesh that it begins with is another, wherever it lies."""
+    if not initial_mesh:
+        return stages
+    version = mesh_version(Path(initial_mesh))
+    return tuple(replace(one, models=one.models + version) if one.name == SCULPT.name else one for one in stages)
 
 
 def _calling(run: Callable[..., Any], tier: Tier) -> Callable[..., Any]:
@@ -136,7 +151,7 @@ def _guided_sculpt(
     """The sculpt, its other views judged by score distillation (equation 3 of ID-Sculpt)."""
     config = preset(request.preset).scaled(tier.settings(request.preset).sculpt_steps)
     landmarks = load_landmark_table().positions(fitted.posed)
-    with tier.guidance(seen.identity, landmarks, guided.caption, request.preset, request.seed) as guidance:
+    with tier.guidance(seen.identity, landmarks, guided.caption, request.seed) as guidance:
         carved = sculpt.run(request, seen, fitted, guided, progress, config, guidance)
     return replace(carved, warnings=carved.warnings + tier.notes())
 
@@ -153,9 +168,13 @@ def _painted_texture(
     begun = texture.run(request, seen, fitted, carved, Progress(lambda done: progress(OWN_SHARE * done), progress.show))
     told = Progress(lambda done: progress(OWN_SHARE + (1 - OWN_SHARE) * done))
     settings = tier.settings(request.preset).painting
-    landmarks = load_landmark_table().positions(fitted.neutral)
-    with tier.painter(seen.identity, landmarks, request.prompt) as painter:
-        painted = prior_texture.run(begun, fitted, carved, painter, settings, request.seed, tier.device.type, told)
+    landmarks = load_landmark_table().positions(carved.refine(fitted).neutral)
+    style = request.style.strip()
+    words = ", ".join(filter(None, (tier.caption(request.prompt, seen.image), style)))
+    with tier.painter(seen.identity, landmarks, words) as painter:
+        painted = prior_texture.run(
+            begun, fitted, carved, painter, settings, request.seed, tier.device.type, told, restyle=bool(style)
+        )
     return replace(painted, warnings=painted.warnings + tier.notes())
 
 

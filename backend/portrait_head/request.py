@@ -17,9 +17,10 @@ TEXTURE_SIZES = (1024, 2048, 4096)
 DEVICES = (AUTO, "cuda", "cpu")
 PACKS = (AUTO, "diffusion", "commercial")
 REFERENCES = (AUTO, "predicted", "drawn")
+GUIDANCE = ("fast", "consistent", "self", "paper", "paper-code")
 CHOICES = {
     "tier": TIERS, "preset": PRESETS, "hair": HAIR, "texture_size": TEXTURE_SIZES, "device": DEVICES, "packs": PACKS,
-    "references": REFERENCES,
+    "references": REFERENCES, "guidance": GUIDANCE,
 }  # fmt: skip
 MAX_PHOTOS = 5
 
@@ -34,7 +35,8 @@ class HeadRequest:
         tier: "embedded" (any computer) or "diffusion" (CUDA and model packs).
         preset: "quick", "standard" or "high": how much work goes in.
         seed: the seed of everything drawn at random.
-        prompt: words for the diffusion tier.
+        prompt: words for the diffusion tier: what the person looks like, for shape and texture.
+        style: words for a look that the diffusion tier gives all of the skin; the shape does not depend on them.
         texture_size: side of the skin texture in texels.
         delight: 0 to 1, how much of the photo's light is taken out of the skin.
         hair: "auto", or "none" for a bare head.
@@ -44,6 +46,9 @@ class HeadRequest:
         references: how the diffusion tier sees the face's relief in the photo: "predicted" by one look of a network
             trained on faces, "drawn" by the diffusion models (equation 4 of ID-Sculpt), or "auto" for the first that
             the packs allow.
+        guidance: which score distillation the diffusion tier carves unseen sides with; see `diffusion.presets`.
+        initial_mesh: a mesh file, or a folder that PanoHead left behind, that carving begins with (equation 2 of
+            ID-Sculpt); empty for the fitted head.
         free_topology: whether the sculpt itself comes too, free of the head model's topology, textured and animated.
     """
 
@@ -53,12 +58,15 @@ class HeadRequest:
     preset: str = "standard"
     seed: int = 0
     prompt: str = ""
+    style: str = ""
     texture_size: int = 2048
     delight: float = 0.7
     hair: str = "auto"
     device: str = AUTO
     packs: str = AUTO
     references: str = AUTO
+    guidance: str = GUIDANCE[0]
+    initial_mesh: str = ""
     free_topology: bool = False
 
     def __post_init__(self) -> None:
@@ -67,6 +75,8 @@ class HeadRequest:
         _check(self.face is None or (_is_int(self.face) and self.face >= 1), "face", self.face, "count faces from 1")
         _check(_is_int(self.seed) and 0 <= self.seed < 2**32, "seed", self.seed, "give a whole number below 2^32")
         _check(isinstance(self.prompt, str), "prompt", self.prompt, "give text")
+        _check(isinstance(self.style, str), "style", self.style, "give text")
+        _check(isinstance(self.initial_mesh, str), "initial_mesh", self.initial_mesh, "give a path")
         _check(isinstance(self.delight, int | float) and 0 <= self.delight <= 1, "delight", self.delight, "give 0 to 1")
         _check(isinstance(self.free_topology, bool), "free_topology", self.free_topology, "give true or false")
         for name, allowed in CHOICES.items():

@@ -2,9 +2,10 @@
 
     python peer.py MANNER [FOLDER]
 
-MANNER: well, other, slow, deaf, flood, crash, killed, noisy, old, refuse, mute, unread. FOLDER: a head asset to copy.
-A photo whose name contains "bad" fails with `no_face`, whatever the manner; in one whose name contains "group" there
-are two faces, a red one on the right and a smaller, blue one on the left, which is no good.
+MANNER: well, other, slow, deaf, flood, crash, killed, noisy, old, refuse, mute, unread, stubborn.
+FOLDER: a head asset to copy. A photo whose name contains "bad" fails with `no_face`, whatever the manner; in one whose
+name contains "group" there are two faces, a red one on the right and a smaller, blue one on the left, which is no good.
+The faces of one whose name contains "late" are found after a second.
 """
 
 import base64
@@ -58,7 +59,7 @@ def face(box: list[float], pixels: int, colour: tuple[int, int, int], trouble: s
 
 
 def look(identifier: int, photo: str) -> None:
-    if MANNER in ("slow", "deaf"):
+    if MANNER in ("slow", "deaf") or "late" in photo:
         time.sleep(1.0)
     if "bad" in photo:
         data = {"kind": "no_face", "hint": "Choose another photo."}
@@ -152,8 +153,10 @@ def main() -> None:
             case "cancel" if MANNER != "deaf":
                 cancelled.set()
                 reply(identifier, cancelled=True)
-            case "shutdown":
+            case "shutdown" if MANNER != "stubborn":
                 return
+    if MANNER == "stubborn":
+        time.sleep(60)
 
 
 main()

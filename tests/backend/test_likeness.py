@@ -7,12 +7,6 @@ import pytest
 from portrait_head.evaluation.likeness import SAME_PERSON
 from portrait_head.evaluation.likeness_table import evaluate_likeness
 
-# Beyond this the far half of the face is a guess, and MediaPipe's landmarks on it are too.
-TURNED_AWAY = 45
-# Two seeds of the network's jitter give one face distances up to 0.04 apart, and at 30 degrees half of what is seen may
-# lie outside the photo.
-SLACK = {-30: 0.04, 30: 0.04}
-
 pytest.importorskip("dlib", reason="needs dlib-bin of the dev extra")
 
 
@@ -38,9 +32,8 @@ def test_every_face_of_the_picture_is_made(likeness):
 def test_the_network_knows_everyone_again_from_every_side(likeness):
     for person in likeness["people"]:
         for yaw, found in person["distance"].items():
-            assert found < SAME_PERSON + SLACK.get(int(yaw), 0.0), (person["name"], yaw)
-            if abs(person["photo_yaw"]) < TURNED_AWAY:
-                assert found < person["nearest_other"][yaw], (person["name"], yaw)
+            assert found < SAME_PERSON, (person["name"], yaw)
+            assert found < person["nearest_other"][yaw], (person["name"], yaw)
 
 
 def test_the_face_rendered_again_in_the_photos_camera_is_the_photo(likeness):
@@ -49,9 +42,9 @@ def test_the_face_rendered_again_in_the_photos_camera_is_the_photo(likeness):
 
 
 def test_landmarks_are_met(likeness):
-    before = [person["nme_before"] for person in likeness["people"]]
+    before, after = ([person[name] for person in likeness["people"]] for name in ("nme_before", "nme_after"))
 
     assert sum(before) / len(before) <= 0.03
-    for person in likeness["people"]:
-        limit = 0.005 if abs(person["photo_yaw"]) < TURNED_AWAY else 0.012
-        assert person["nme_after"] <= limit, person["name"]
+    assert sum(after) / len(after) <= 0.005
+    # One face is turned by 50 degrees: MediaPipe guesses its far half.
+    assert max(after) <= 0.012

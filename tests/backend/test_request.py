@@ -28,6 +28,8 @@ def test_a_request_survives_its_own_json():
         ("seed", 2**32),
         ("seed", 1.5),
         ("prompt", None),
+        ("style", 3),
+        ("initial_mesh", None),
         ("texture_size", 2000),
         ("delight", 1.5),
         ("delight", "much"),
@@ -35,6 +37,7 @@ def test_a_request_survives_its_own_json():
         ("device", "tpu"),
         ("packs", "all"),
         ("references", "painted"),
+        ("guidance", "none"),
         ("colour", "red"),
     ],
 )

@@ -14,7 +14,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("bpy", reason="needs the bpy wheel")
@@ -209,8 +211,42 @@ def test_a_full_disk_is_told_and_leaves_no_result(batch: Batch, small_disk: Path
 BLENDER = shlex.split(os.environ.get("PORTRAIT_HEAD_BLENDER", ""))
 
 
+def arrays_in(blend: Path) -> dict[str, np.ndarray]:
+    """Everything that is numbers in the only head of a Blender file."""
+    import bpy
+
+    from addon.scene.heads import heads
+
+    def read(items: Any, name: str, width: int) -> np.ndarray:
+        values = np.empty(len(items) * width, dtype=np.float32)
+        items.foreach_get(name, values)
+        return values
+
+    bpy.ops.wm.open_mainfile(filepath=str(blend))
+    (head,) = heads(bpy.context.scene)
+    assert head.hair is not None
+    found = {}
+    for part, item in (("head", head.head), ("hair", head.hair)):
+        mesh = item.data
+        found[f"{part} vertices"] = read(mesh.vertices, "co", 3)
+        found[f"{part} corners"] = read(mesh.loops, "vertex_index", 1)
+        found[f"{part} faces"] = read(mesh.polygons, "loop_total", 1)
+        found[f"{part} materials"] = read(mesh.polygons, "material_index", 1)
+        found[f"{part} uvs"] = read(mesh.uv_layers[0].uv, "vector", 2)
+        weights = np.zeros((len(mesh.vertices), len(item.vertex_groups)))
+        for vertex in mesh.vertices:
+            for group in vertex.groups:
+                weights[vertex.index, group.group] = group.weight
+        found[f"{part} weights"] = weights
+    for key in head.head.data.shape_keys.key_blocks:
+        found[f"key {key.name}"] = read(key.data, "co", 3)
+    for bone in head.armature.data.bones:
+        found[f"bone {bone.name}"] = np.array(bone.matrix_local)
+    return found
+
+
 @pytest.mark.skipif(not BLENDER, reason="PORTRAIT_HEAD_BLENDER names no Blender program")
-def test_the_same_in_blender_itself(tmp_path: Path, asset_folder: Path):
+def test_the_same_in_blender_itself(tmp_path: Path, asset_folder: Path, exported: dict[str, Path]):
     for name in ("anna.jpg", "bad.jpg"):
         (tmp_path / name).touch()
     command = [*BLENDER, "--background", "--factory-startup", "--python-exit-code", "9", "--python", str(BATCH), "--"]
@@ -228,5 +264,9 @@ def test_the_same_in_blender_itself(tmp_path: Path, asset_folder: Path):
     done = run(str(tmp_path / "anna.jpg"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert files_in(tmp_path / "out" / "anna") == FILES
+    given, wheel = arrays_in(tmp_path / "out" / "anna" / "head.blend"), arrays_in(exported["blend"])
+    assert given.keys() == wheel.keys()
+    for name in wheel:
+        np.testing.assert_array_equal(given[name], wheel[name], err_msg=name)
     assert run(str(tmp_path / "bad.jpg")).returncode == 1
     assert run("--preset", "best").returncode == 2

@@ -140,7 +140,7 @@ def test_opening_the_blend_shows_the_head(blender: ModuleType, exported: dict[st
     blender.ops.wm.open_mainfile(filepath=str(exported["blend"]))
     scene = blender.context.scene
     assert {item.name for item in scene.objects} == {
-        *("Sample", "Sample Hair", "Sample Rig", "Camera", "Key", "Fill", "Rim", "Studio")
+        *("Sample", "Sample Hair", "Sample Rig", "Camera", "Key", "Fill", "Rim", "Reflector", "Studio")
     }
     assert len(blender.data.scenes) == 1
     assert scene.camera.name == "Camera"

@@ -46,3 +46,27 @@ def test_the_sculpt_comes_hidden_into_the_heads_collection(blender: ModuleType, 
     found = head_of(head.collection)
     assert found is not None and found.head == head.head and found.hair == head.hair
     assert head_of(sculpt) is not None
+
+
+def test_the_sculpt_comes_back_from_a_glb_with_its_keys_and_its_texture(
+    blender: ModuleType, with_sculpt: Path, tmp_path: Path
+) -> None:
+    from addon.scene.importer import import_head
+    from addon.scene.writers import write_glb
+
+    head = import_head(with_sculpt)
+    wanted = [item for item in head.collection.objects if item.type == "MESH" and item not in (head.head, head.hair)]
+    counts = sorted(len(item.data.polygons) for item in wanted)
+    for item in [*wanted, head.armature]:
+        item.hide_viewport = False
+        item.select_set(True)
+    write_glb(tmp_path / "sculpt.glb")
+    blender.ops.wm.read_factory_settings(use_empty=True)
+    blender.ops.import_scene.gltf(filepath=str(tmp_path / "sculpt.glb"))
+    found = [item for item in blender.context.scene.objects if item.type == "MESH" and item.vertex_groups]
+    assert len(found) == len(counts) == 2
+    (keyed,) = [item for item in found if item.data.shape_keys]
+    assert [key.name for key in keyed.data.shape_keys.key_blocks[1:]] == list(ARKIT_NAMES)
+    for item in found:
+        nodes = [node for material in item.data.materials for node in material.node_tree.nodes]
+        assert any(node.type == "TEX_IMAGE" and node.image.size[0] > 0 for node in nodes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import struct
+import time
 import zlib
 from pathlib import Path
 from types import ModuleType
@@ -166,6 +167,61 @@ def test_nothing_of_the_artist_changes(blender: ModuleType, asset_folder: Path, 
             assert set(value) < set(after[key]), key
         else:
             assert after[key] == value, key
+
+
+def test_no_step_of_an_import_is_much_of_the_whole(blender: ModuleType, asset_folder: Path) -> None:
+    """A window waits for one step at a time. In processor time: by the clock a busy machine makes any step long."""
+    from addon.scene.importer import import_steps
+
+    import_head(asset_folder)  # what Blender does once only
+    costs = np.diff([time.thread_time()] + [time.thread_time() for _ in import_steps(asset_folder)])
+    assert len(costs) > 40
+    assert costs.max() < 0.3 * costs.sum(), f"{1000 * costs.max():.0f} of {1000 * costs.sum():.0f} ms"
+
+
+def undo(bpy: ModuleType) -> None:
+    bpy.ops.ed.undo()
+
+
+def purge(bpy: ModuleType) -> None:
+    bpy.data.orphans_purge()
+
+
+def open_another_file(bpy: ModuleType) -> None:
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+
+
+@pytest.mark.parametrize("interrupt", [undo, purge, open_another_file])
+def test_whatever_the_artist_does_between_two_steps_the_file_stays_whole(
+    blender: ModuleType, asset_folder: Path, interrupt
+) -> None:
+    from addon.scene.importer import import_steps
+    from addon.scene.retexture import retexture_steps
+
+    outcomes = set()
+    for moment in range(1, 56, 6):
+        for task in ("import", "paint"):
+            blender.ops.wm.read_factory_settings(use_empty=True)
+            blender.ops.ed.undo_push(message="empty")
+            before = 0
+            if task == "paint":
+                made = import_head(asset_folder)
+                before = len(blender.data.images)
+                steps = retexture_steps(made.collection.session_uid, asset_folder)
+            else:
+                steps = import_steps(asset_folder)
+            blender.ops.ed.undo_push(message="begun")
+            try:
+                for number, _ in enumerate(steps):
+                    if number == moment:
+                        interrupt(blender)
+                outcomes.add("done")
+            except AssetError as error:
+                outcomes.add("told")
+                assert "The file was changed" in str(error) or "is gone" in str(error)
+                assert len(blender.data.images) in (0, before)
+                assert task == "paint" or not blender.data.objects
+    assert outcomes == {"done", "told"}
 
 
 def test_a_given_name_and_collection_are_used(blender: ModuleType, asset_folder: Path) -> None:

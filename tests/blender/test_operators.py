@@ -101,6 +101,10 @@ def test_every_operator_does_what_it_says(bpy_in, tmp_path: Path, peer: str, ass
     bpy.ops.wm.read_factory_settings(use_empty=True)
     addon_utils.enable(NAME, default_set=True)
     assert op.import_head(directory=asset) == {{"FINISHED"}}
+    views = [area.spaces.active for area in bpy.context.screen.areas if area.type == "VIEW_3D"]
+    assert {{view.shading.color_type for view in views}} == {{"MATERIAL"}}
+    assert op.show_colours() == {{"FINISHED"}}
+    assert {{view.shading.color_type for view in views}} == {{"TEXTURE"}}
     assert op.face_preset(preset="happy", strength=0.5) == {{"FINISHED"}}
     assert weights()["mouthSmileLeft"] == 0.425
     head().head.data.shape_keys.key_blocks["mouthSmileRight"].value = 0.0
@@ -148,6 +152,8 @@ def test_every_operator_does_what_it_says(bpy_in, tmp_path: Path, peer: str, ass
     )
     assert "no_face: No face was found." in report and bpy.app.version_string in report
     op.copy_report()
+    bpy.context.scene.portrait_head.photo = str(folder / "sample.png")
+    assert not op.show_error.poll() and not op.copy_report.poll(), "that was the other photo's"
     operators = sys.modules[NAME + ".addon.operators"]
     ours = [each for each in operators.CLASSES if hasattr(each, "execute") and not each.__module__.endswith("backend")]
     known = {{each.bl_idname.partition(".")[2] for each in ours}}
@@ -198,6 +204,79 @@ def test_the_faces_of_a_photo_are_known_before_generate_is_pressed(bpy_in, tmp_p
     settings.photo = os.path.join({str(tmp_path)!r}, "anna.jpg")
     addon_utils.disable(NAME, default_set=True)
     assert process.exit_status == 0
+    """
+    )
+
+
+def test_an_answer_that_comes_late_stays_with_its_own_photo(bpy_in, tmp_path: Path, peer: str) -> None:
+    for name in ("anna", "late_group", "late_job", "late_death", "late_change"):
+        (tmp_path / f"{name}.jpg").touch()
+    bpy_in(
+        SCENE
+        + f"""
+    import time
+    jobs, looking = (sys.modules[NAME + ".addon.operators." + each] for each in ("jobs", "looking"))
+    bpy.context.preferences.addons[NAME].preferences.backend = {peer!r}
+    settings = bpy.context.scene.portrait_head
+    def path(name):
+        return os.path.join({str(tmp_path)!r}, name + ".jpg")
+    def begin(name):
+        settings.photo = path(name)
+        assert looking.step() and looking.under_way()
+    def wait():
+        give_up = time.monotonic() + 60
+        while looking.step():
+            assert time.monotonic() < give_up
+            time.sleep(0.02)
+    settings.photo = path("anna")
+    assert op.generate() == {{"FINISHED"}}
+
+    # Another photo is chosen while the faces of the first are looked for: one question at a time, each with its answer.
+    begin("late_group")
+    settings.photo = path("anna")
+    looking.step()
+    assert looking.seen(path("anna")) == looking.NOTHING
+    wait()
+    assert len(looking.seen(path("anna")).faces) == 1 and len(looking.seen(path("late_group")).faces) == 2
+
+    begin("late_job")
+    assert op.generate() == {{"FINISHED"}}, "a job goes first"
+    wait()
+    assert looking.seen(path("late_job")) == looking.NOTHING and jobs.status.error is None
+
+    begin("late_change")
+    os.utime(path("late_change"), (1, 1))
+    wait()
+    assert looking.seen(path("late_change")) == looking.NOTHING, "it is another picture now"
+
+    begin("late_death")
+    jobs._session._process.kill()
+    wait()
+    assert looking.seen(path("late_death")) == looking.NOTHING and jobs.backend_state().value == "stopped"
+    assert op.generate() == {{"FINISHED"}}
+    """
+    )
+
+
+def test_cancel_while_the_head_is_being_added_leaves_no_trace(bpy_in, tmp_path: Path, peer: str) -> None:
+    (tmp_path / "anna.jpg").touch()
+    bpy_in(
+        SCENE
+        + f"""
+    import time
+    jobs = sys.modules[NAME + ".addon.operators.jobs"]
+    bpy.context.preferences.addons[NAME].preferences.backend = {peer!r}
+    bpy.context.scene.portrait_head.photo = {str(tmp_path / "anna.jpg")!r}
+    class Clock:
+        perf_counter = time.perf_counter
+        def sleep(seconds):  # between two ticks
+            if jobs.status.stage == "Adding it to the scene":
+                assert op.cancel() == {{"FINISHED"}}
+    before = describe()
+    sys.modules[NAME + ".addon.operators.generate"].time = Clock
+    assert op.generate() == {{"CANCELLED"}}
+    assert jobs.status.error.kind == "cancelled" and not jobs.status.running
+    assert describe() == before
     """
     )
 

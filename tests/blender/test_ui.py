@@ -19,12 +19,14 @@ import pytest
 
 pytest.importorskip("bpy", reason="needs the bpy wheel, whose tool builds the extension")
 
-from extension import REPOSITORY, install, run_tool
+from extension import REPOSITORY, run_tool
 from screen import shoot
+from synthetic_asset import write_png
 
 BLENDER = shlex.split(os.environ.get("PORTRAIT_HEAD_BLENDER", ""))
 PATIENCE = 800  # seconds; two thirds of a minute on an idle machine
 REAL = all(importlib.util.find_spec(name) for name in ("portrait_head", "mediapipe", "cv2"))
+MOST_PROCESSOR_MS = 100.0  # of one tick; 11 measured, and a busy machine makes even this longer
 LIKE = 0.9  # correlation of a picture on the screen with its file; JPEG and scaling cost a few hundredths
 PREVIEW_SIDES = range(120, 201, 2)  # pixels of the preview on the screen, whatever Blender makes of its scale
 pytestmark = [
@@ -44,7 +46,7 @@ def display(frame_buffer: Path) -> Iterator[str]:
     """An X display that nobody looks at but the tests."""
     reading, writing = os.pipe()
     command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x960x24", "-dpi", "96"]
-    command += ["-fbdir", str(frame_buffer), "+extension", "GLX", "-nolisten", "tcp"]
+    command += ["-fbdir", str(frame_buffer), "+extension", "GLX", "-nolisten", "tcp", "-nocursor"]
     server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
     os.close(writing)
     with os.fdopen(reading) as answer:
@@ -82,6 +84,16 @@ def real_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str
     process.wait()
 
 
+def two_of(photo: Path) -> np.ndarray:
+    """The person of a photo twice: as it is, and mirrored and smaller."""
+    import cv2
+
+    person = cv2.imread(str(photo), cv2.IMREAD_COLOR_RGB)
+    other = cv2.resize(person[:, ::-1], None, fx=0.75, fy=0.75, interpolation=cv2.INTER_AREA)
+    other = cv2.copyMakeBorder(other, person.shape[0] - other.shape[0], 0, 0, 0, cv2.BORDER_REPLICATE)
+    return np.concatenate([person, other], axis=1)
+
+
 @pytest.fixture(scope="module")
 def seen(
     real_backend: tuple[str, ...],
@@ -99,13 +111,18 @@ def seen(
         from portrait_head.photo.sample import photo_path
 
         shutil.copy(photo_path("sample"), folder / "portrait.png")
+        write_png(folder / "two.png", two_of(folder / "portrait.png"))
     assert run_tool("build", "--source-dir", str(REPOSITORY), "--output-dir", str(folder)).returncode == 0
     (archive,) = folder.glob("*.zip")
-    install(archive, folder / "resources")
+    environment = {**os.environ, "DISPLAY": display, "BLENDER_USER_RESOURCES": str(folder / "resources")}
+    put_in = [*BLENDER, "--command", "extension", "install-file", "-r", "user_default", "--enable", str(archive)]
+    installed = subprocess.run(put_in, env=environment, capture_output=True, text=True, timeout=100)
+    assert installed.returncode == 0, installed.stdout + installed.stderr
+    extension = folder / "resources" / "extensions" / "user_default" / "portrait_head"
+    shutil.copy(REPOSITORY / "tests" / "addon" / "sham_installer.py", extension / "backend" / "install.py")
     driver = Path(__file__).with_name("ui_driver.py")
     peer = REPOSITORY / "tests" / "addon" / "peer.py"
-    command = [*BLENDER, "--factory-startup", "--enable-event-simulate", "--window-geometry", "0", "0", "1280", "960"]
-    environment = {**os.environ, "DISPLAY": display, "BLENDER_USER_RESOURCES": str(folder / "resources")}
+    command = [*BLENDER, "--enable-event-simulate", "--window-geometry", "0", "0", "1280", "960"]
     log = folder / "blender.log"
     with log.open("wb") as output:
         blender = subprocess.Popen(
@@ -117,7 +134,7 @@ def seen(
         deadline = time.monotonic() + PATIENCE
         while blender.poll() is None and time.monotonic() < deadline:
             for wanted in folder.glob("*.want"):
-                shoot(frame_buffer, pictures / f"{wanted.stem}.png")
+                shoot(frame_buffer, pictures / f"{wanted.stem}.png", json.loads(wanted.read_text()))
                 wanted.unlink()
             time.sleep(0.05)
         blender.kill()
@@ -138,11 +155,27 @@ def test_blender_stays_usable_while_a_head_is_made(seen: dict):
 
 
 def test_nothing_of_ours_waits_for_the_backend(seen: dict):
-    """A figure for the docs, no bound: a busy machine makes any time long. A tick that waits would never have ended."""
-    for what in ("flood", "listening", "adding", "drawing"):
-        told = seen[what]
-        print(f"{what}: {told['count']} times, median {told['median']:.1f} ms, longest {told['longest']:.1f} ms")
+    """Figures for the docs: a busy machine makes any time long. A tick that waits would never have ended."""
+    for what, told in seen["times"].items():
+        shown = ", ".join(f"{name} {told[name]:.1f}" for name in ("median", "p99", "longest", "processor"))
+        print(f"{what}: {told['count']} times, ms: {shown}")
     assert seen["ticks_in_silence"] >= 10
+    assert max(told["processor"] for told in seen["times"].values()) < MOST_PROCESSOR_MS
+
+
+def test_cancel_holds_to_the_last_moment(seen: dict):
+    assert seen["last_moment"]["kind"] == "cancelled"
+    assert "Earlier Heads" in seen["last_moment"]["hint"]
+    assert seen["last_moment"]["changed"] == []
+
+
+def test_a_click_on_install_installs_and_one_on_cancel_stops_it(seen: dict):
+    assert seen["stuck"] == {"state": "not installed", "error": "cancelled"}
+    assert seen["good"] == {"state": "stopped", "error": ""}
+
+
+def test_a_photo_that_is_dropped_on_the_view_is_taken(seen: dict):
+    assert seen["dropped"] == str(seen["folder"] / "anna.png")
 
 
 def test_the_face_that_is_clicked_is_taken(seen: dict):
@@ -169,9 +202,23 @@ def test_the_unfinished_head_is_seen_while_it_is_made(seen: dict, pictures: Path
     during = best_likeness(pictures / "real_preview.png", shown)
     print(f"the preview's correlation with the sidebar: {before:.2f} before it came, {during:.2f} then")
     assert before < LIKE <= during
+
+
+@pytest.mark.skipif(not REAL, reason="needs the backend's packages")
+def test_a_click_on_generate_brings_the_head_of_the_sample_portrait(seen: dict):
+    assert seen["real"]["keys"][0] == "Basis"
+    assert len(seen["real"]["keys"]) == 1 + 52
+    assert seen["real"]["types"] == ["ARMATURE", "MESH", "MESH"]
+    assert seen["real"]["device"]
+    assert seen["real"]["colours"] == "TEXTURE"
+
+
+@pytest.mark.skipif(not REAL, reason="needs the backend's packages")
+def test_a_click_on_cancel_stops_the_second_run_within_two_seconds(seen: dict):
     print(f"a cancelled sculpt was over after {seen['real']['cancel_seconds']:.2f} s")
     assert seen["real"]["kind"] == "cancelled"
-    assert seen["real"]["device"]
+    assert seen["real"]["cancel_seconds"] < 2.0
+    assert seen["real"]["changed"] == []
 
 
 def test_a_click_on_cancel_stops_it_and_leaves_the_scene_alone(seen: dict):
@@ -182,12 +229,15 @@ def test_a_click_on_cancel_stops_it_and_leaves_the_scene_alone(seen: dict):
 
 def test_the_panel_can_be_looked_at(seen: dict, pictures: Path):
     taken = {path.stem: path.stat().st_size for path in pictures.glob("*.png")}
-    assert {"running", "faces", "failed", "made"} <= set(taken)
-    assert min(taken.values()) > 20_000, "a picture of nothing is smaller"
+    assert {"running", "faces", "failed", "made", "dropped", "panel_preferences"} <= set(taken)
+    assert min(taken.values()) > 5_000, "a picture of nothing is smaller"
 
 
-def test_a_failure_says_what_to_do(seen: dict):
+def test_a_failure_says_what_to_do_and_its_report_can_be_copied(seen: dict):
     assert seen["hint"] == "Choose another photo."
+    assert seen["report"].startswith("Portrait Head ")
+    assert "no_face: No face was found." in seen["report"]
+    assert "backend.log" in seen["report"]
 
 
 def test_the_head_is_one_undo_step_of_its_own(seen: dict):

@@ -4,12 +4,14 @@
     blender --enable-event-simulate --python ui_driver.py -- FOLDER PEER ASSET [COMMAND]
 
 FOLDER holds anna.png, group.png and bad.png and receives seen.json; PEER is the backend, which hands out a copy of
-ASSET; COMMAND starts the real backend, for which there is portrait.png. For a picture of the screen the driver leaves
-NAME.want in FOLDER and goes on when that is gone.
+ASSET; COMMAND starts the real backend, for which there are portrait.png and two.png. For a picture of the screen the
+driver leaves NAME.want in FOLDER, which holds the part of the screen that is wanted, and goes on when that is gone.
 """
 
+import contextlib
 import itertools
 import json
+import math
 import os
 import shlex
 import shutil
@@ -23,9 +25,13 @@ from pathlib import Path
 import addon_utils
 import bpy
 
+sys.path.insert(0, str(Path(__file__).parent))
+from mathutils import Quaternion, Vector
+from scene_state import describe
+
 NAME = "bl_ext.user_default.portrait_head"
 folder, peer, asset, *real = sys.argv[sys.argv.index("--") + 1 :]
-seen: dict = {"drawing": {}}
+seen: dict = {}
 ticks: list[float] = []
 LINE = 14  # pixels between two places where a button is looked for; a button is 20 high
 
@@ -55,9 +61,30 @@ def call(operator, *arguments, **settings):
         return sorted(operator(*arguments, **settings))
 
 
-def figures(seconds: list[float]) -> dict[str, float]:
+Times = list[tuple[float, float]]
+"""Seconds by the clock, and of processor time: a busy machine makes the former long."""
+
+
+def figures(times: Times) -> dict[str, float]:
     """What is told of a list of times, in milliseconds."""
-    return {"count": len(seconds), "median": 1000 * statistics.median(seconds), "longest": 1000 * max(seconds)}
+    clock, processor = ([1000 * each for each in column] for column in zip(*times, strict=True))
+    return {
+        "count": len(clock),
+        "median": statistics.median(clock),
+        "p99": sorted(clock)[math.ceil(0.99 * len(clock)) - 1],
+        "longest": max(clock),
+        "processor": max(processor),
+    }
+
+
+@contextlib.contextmanager
+def noted(times: Times):
+    """Notes how long its block takes."""
+    clock, processor = time.perf_counter(), time.thread_time()
+    try:
+        yield
+    finally:
+        times.append((time.perf_counter() - clock, time.thread_time() - processor))
 
 
 def choose(photo: str, manner: str):
@@ -102,9 +129,12 @@ def press(operator: str, last: bool = False):
     raise AssertionError(f"the sidebar has no button {operator}")
 
 
-def shoot(name: str):
+def shoot(name: str, region=None, left: int = 0):
+    """A picture of the screen, or of `region` and what is within `left` pixels beside it."""
+    part = [region.x - left, region.y, region.width + left, region.height] if region else []
     wanted = Path(folder, f"{name}.want")
-    wanted.touch()
+    wanted.with_suffix(".part").write_text(json.dumps(part))
+    wanted.with_suffix(".part").rename(wanted)
     deadline = time.monotonic() + 60
     while wanted.exists():
         assert time.monotonic() < deadline, "nobody takes pictures"
@@ -115,40 +145,57 @@ def objects() -> list[str]:
     return sorted(bpy.data.objects.keys())
 
 
-def timed_panel(panel, notes: list[float]) -> None:
+def time_drawing(panel, times: Times) -> None:
     """Notes how long each drawing of a panel takes. Blender counts the arguments, so they must be written out."""
     original = panel.draw
 
     def draw(self, context):
-        start = time.perf_counter()
-        original(self, context)
-        notes.append(time.perf_counter() - start)
+        with noted(times):
+            original(self, context)
 
     panel.draw = draw
 
 
-def timed_tick(operator, notes: dict[str, list[float]]) -> None:
-    """Notes how long each tick of the modal operator takes, while it listens and while it adds the head."""
-    original = operator._tick
+def time_ticks(operator, choose_times) -> None:
+    """Notes how long each tick of a modal operator takes; `choose_times` says for the operator in which list."""
+    original = operator.modal
 
-    def tick(self):
-        start = time.perf_counter()
+    def modal(self, context, event):
+        if event.type != "TIMER":
+            return original(self, context, event)
+        times: Times = []
         try:
-            return original(self)
+            with noted(times):
+                return original(self, context, event)
         finally:
-            notes["listening" if self._ending is None else "adding"].append(time.perf_counter() - start)
+            choose_times(self).extend(times)
 
-    operator._tick = tick
+    operator.modal = modal
 
 
-def watch_a_real_head(jobs, until):
-    """Starts a head with the real backend, waits for a look at it, takes a picture of it, and cancels."""
+def time_looking(looking, times: Times) -> None:
+    """Notes how long each tick takes in which the faces of a photo are asked for."""
+    original = looking._tick
+
+    def tick():
+        with noted(times):
+            return original()
+
+    looking._tick = tick
+
+
+def make_a_real_head(jobs, looking, until):
+    """The real backend and its sample portrait: Generate is clicked, a head comes; clicked again, and cancelled."""
     settings = bpy.context.scene.portrait_head
-    settings.preset, settings.texture_size = "quick", "1024"
+    bpy.data.objects.remove(bpy.data.objects["Cube"])
+    bpy.ops.wm.save_as_mainfile(filepath=str(Path(folder, "portraits.blend")))
     choose("portrait.png", real[0])
-    yield 1.0
-    yield from shoot("real_ready")
-    generate("portrait.png", real[0])
+    settings.photo = "//portrait.png"
+    yield 2.0
+    yield from shoot("panel_ready", sidebar())
+    settings.preset, settings.texture_size = "quick", "1024"
+    before = objects()
+    yield from press("portrait_head.generate")
     yield from until(lambda: jobs.status.running and jobs.status.fraction > 0, 300)
     yield 0.5
     yield from shoot("real_before_preview")
@@ -156,24 +203,158 @@ def watch_a_real_head(jobs, until):
     yield 1.0
     shutil.copy(jobs.status.preview, Path(folder, "preview_shown.jpg"))
     yield from shoot("real_preview")
+    yield from shoot("panel_progress", sidebar())
+    yield from until(lambda: not jobs.status.running, 400)
+    yield 2.0
+    made = [bpy.data.objects[name] for name in objects() if name not in before]
+    keys = [
+        key.name
+        for each in made
+        if each.type == "MESH" and each.data.shape_keys
+        for key in each.data.shape_keys.key_blocks
+    ]
+    seen["real"] = {"keys": keys, "types": sorted(each.type for each in made), "device": jobs.machine().name}
+
+    yield from press("portrait_head.show_colours", last=True)
+    seen["real"]["colours"] = view()["area"].spaces.active.shading.color_type
+    yield from look_at_the_head()
+
+    settings.photo = "//two.png"
+    yield from until(lambda: len(looking.seen(settings.photo_path()).faces) == 2, 100)
+    yield 2.0
+    yield from shoot("panel_faces", sidebar())
+    settings.photo = "//portrait.png"
+    settings.seed = 1
+    bpy.ops.ed.undo_push(message="Another variation")
+    yield 0.5
+    before = describe()
+    yield from press("portrait_head.generate")
+    yield from until(lambda: jobs.status.preview != "", 300)
+    yield from press("portrait_head.cancel")
     asked = time.monotonic()
+    yield from until(lambda: not jobs.status.running)
+    seen["real"] |= {"cancel_seconds": time.monotonic() - asked, "kind": jobs.status.error.kind}
+    after = describe()
+    seen["real"]["changed"] = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
+    yield 2.0
+    yield from shoot("real_cancelled")
+    bpy.data.batch_remove(made)
+
+
+def look_at_the_head():
+    """Pictures of the new head, smiling, with the panel beside it."""
+    call(bpy.ops.portrait_head.face_preset, preset="happy", strength=0.7)
+    space = view()["area"].spaces.active
+    overlays = (
+        "show_floor",
+        "show_axis_x",
+        "show_axis_y",
+        "show_cursor",
+        "show_outline_selected",
+        "show_object_origins",
+        "show_bones",
+    )
+    for name in overlays:
+        setattr(space.overlay, name, False)
+    call(bpy.ops.view3d.view_axis, type="FRONT")
+    eye = space.region_3d
+    eye.view_rotation = Quaternion((0, 0, 1), 0.35) @ eye.view_rotation
+    eye.view_perspective, space.lens, eye.view_distance = "PERSP", 85, 0.9
+    eye.view_location -= eye.view_rotation @ Vector((0.07, 0.0, 0.0))
+    yield 2.0
+    yield from shoot("panel_head", sidebar(), left=480)
+    call(bpy.ops.portrait_head.face_reset)
+    for name in overlays:
+        setattr(space.overlay, name, True)
+
+
+def install_by_mouse(jobs, installing, until):
+    """An installer that only tells: clicked, cancelled, and clicked again."""
+    preferences = bpy.context.preferences.addons[NAME].preferences
+    kept = {name: os.environ[name] for name in ("PATH", "XDG_DATA_HOME", "PORTRAIT_HEAD_BACKEND") if name in os.environ}
+    os.environ |= {"PATH": "/nowhere", "XDG_DATA_HOME": folder, "PORTRAIT_HEAD_BACKEND": ""}
+    preferences.wheels_folder = folder
+    for manner in ("stuck", "good"):
+        preferences.install_folder = str(Path(folder, manner))
+        yield 1.0
+        if manner == "stuck":
+            yield from shoot("panel_install", sidebar())
+        yield from press("portrait_head.install_backend")
+        if manner == "stuck":
+            yield from until(lambda: installing.status.message == "Making the environment")
+            yield 0.5
+            yield from shoot("panel_installing", sidebar())
+            yield from press("portrait_head.cancel_install")
+        yield from until(lambda: not installing.status.running)
+        seen[manner] = {"state": jobs.backend_state().value, "error": getattr(installing.status.error, "kind", "")}
+    preferences.install_folder = preferences.wheels_folder = ""
+    os.environ |= kept
+
+
+def drop_a_photo():
+    """What Blender does with a file that is dropped on the 3D view; of what it offers, ours is taken by its letter."""
+    area = view()["area"]
+    for step in range(2):
+        simulate("MOUSEMOVE", "NOTHING", area.x + 200 + step, area.y + 300)
+        yield 0.2
+    call(bpy.ops.wm.drop_import_file, "INVOKE_DEFAULT", directory=folder, files=[{"name": "anna.png"}])
+    yield 1.0
+    yield from shoot("dropped")
+    simulate("U", "PRESS", area.x + 201, area.y + 300)
+    yield 0.2
+    simulate("U", "RELEASE", area.x + 201, area.y + 300)
+    yield 0.5
+    seen["dropped"] = bpy.context.scene.portrait_head.photo
+
+
+def cancel_at_the_last_moment(jobs, until):
+    """The backend is done and its head is being added: Cancel holds then too."""
+    generate("anna.png", "well")
+    yield from until(lambda: jobs.status.stage == "Adding it to the scene" or not jobs.status.running)
     jobs.cancel()
     yield from until(lambda: not jobs.status.running)
-    seen["real"] = {"cancel_seconds": time.monotonic() - asked, "kind": jobs.status.error.kind}
-    seen["real"]["device"] = jobs.machine().name
+    yield 0.3
+
+
+def look_at_the_preferences():
+    """The add-on's page, in place of the 3D view, with a backend that is found by itself."""
+    os.environ["PORTRAIT_HEAD_BACKEND"] = shlex.join(["python3", peer, "well", asset])
+    bpy.context.preferences.addons[NAME].preferences.backend = ""
+    bpy.ops.portrait_head.find_backend()
+    area = view()["area"]
+    area.type = "PREFERENCES"
+    bpy.context.preferences.active_section = "ADDONS"
+    bpy.context.window_manager.addon_search = "Portrait"
+    (ours,) = (each for each in addon_utils.modules() if each.__name__ == NAME)
+    addon_utils.module_bl_info(ours)["show_expanded"] = True
+    yield 1.0
+    (region,) = (each for each in area.regions if each.type == "WINDOW")
+    x, y = region.x + 100, region.y + region.height - 420  # the title below which the model packs are listed
+    for kind, value in (("MOUSEMOVE", "NOTHING"), ("LEFTMOUSE", "PRESS"), ("LEFTMOUSE", "RELEASE")):
+        simulate(kind, value, x, y)
+        yield 0.3
+    yield 1.0
+    yield from shoot("panel_preferences", region)
+    area.type = "VIEW_3D"
     yield 0.5
-    yield from shoot("real_cancelled")
 
 
 def play():
     """The artist's steps; yields how many seconds to leave to Blender."""
     jobs = sys.modules[NAME + ".addon.operators.jobs"]
     looking = sys.modules[NAME + ".addon.operators.looking"]
-    tick_times: dict[str, list[float]] = {"listening": [], "adding": []}
-    timed_tick(sys.modules[NAME + ".addon.operators.generate"].PORTRAITHEAD_OT_generate, tick_times)
-    draw_times: list[float] = []
+    times: dict[str, Times] = {
+        name: [] for name in ("installing", "listening", "adding", "looking", "drawing", "preferences")
+    }
+    generating, installing = (sys.modules[NAME + ".addon.operators." + name] for name in ("generate", "backend"))
+    time_ticks(
+        generating.PORTRAITHEAD_OT_generate, lambda tick: times["listening" if tick._ending is None else "adding"]
+    )
+    time_ticks(installing._Maintenance, lambda tick: times["installing"])
+    time_looking(looking, times["looking"])
     for panel in ("PORTRAITHEAD_PT_main", "PORTRAITHEAD_PT_face", "PORTRAITHEAD_PT_history", "PORTRAITHEAD_PT_export"):
-        timed_panel(getattr(bpy.types, panel), draw_times)
+        time_drawing(getattr(bpy.types, panel), times["drawing"])
+    time_drawing(sys.modules[NAME + ".addon.preferences"].PortraitHeadPreferences, times["preferences"])
 
     def until(reached, patience=60):
         deadline = time.monotonic() + patience
@@ -194,6 +375,12 @@ def play():
             region = sidebar()
     yield 0.5
 
+    yield from install_by_mouse(jobs, installing, until)
+    yield from drop_a_photo()
+    if real:
+        yield from make_a_real_head(jobs, looking, until)
+        seen["adding"] = figures(times["adding"])
+
     choose("anna.png", "slow")
     yield 1.0
     before = objects()
@@ -211,9 +398,9 @@ def play():
     process = jobs._session._process._process.pid
     os.kill(process, signal.SIGSTOP)
     yield 0.5
-    before_silence = len(tick_times["listening"])
-    yield from until(lambda: len(tick_times["listening"]) >= before_silence + 10)
-    seen["ticks_in_silence"] = len(tick_times["listening"]) - before_silence
+    before_silence = len(times["listening"])
+    yield from until(lambda: len(times["listening"]) >= before_silence + 10)
+    seen["ticks_in_silence"] = len(times["listening"]) - before_silence
     os.kill(process, signal.SIGCONT)
     yield from shoot("running")
     yield from press("portrait_head.cancel")
@@ -231,13 +418,22 @@ def play():
     yield from press("portrait_head.choose_face", last=True)
     seen["face"] = bpy.context.scene.portrait_head.face
 
+    before_flood = len(times["listening"])
     generate("anna.png", "flood")
     yield from until(lambda: jobs.status.preview != "")
     yield from until(lambda: not jobs.status.running)
-    seen["flood"] = figures(tick_times["listening"])
+    seen["flood"] = figures(times["listening"][before_flood:])
     for item in set(objects()) - set(before):
         bpy.data.objects.remove(bpy.data.objects[item])
     yield 0.3
+
+    before = describe()
+    yield from cancel_at_the_last_moment(jobs, until)
+    after = describe()
+    seen["last_moment"] = {"kind": jobs.status.error.kind, "hint": jobs.status.error.hint}
+    seen["last_moment"]["changed"] = [
+        name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+    ]
 
     generate("bad.png", "well")
     yield from until(lambda: jobs.status.error is not None and not jobs.status.running)
@@ -246,6 +442,9 @@ def play():
     yield from shoot("failed")
     simulate("ESC", "PRESS", 5, 5)
     yield 0.2
+    yield from press("portrait_head.copy_report")
+    yield 0.5
+    seen["report"] = bpy.context.window_manager.clipboard
 
     before = objects()
     generate("anna.png", "well")
@@ -261,11 +460,11 @@ def play():
     call(bpy.ops.ed.redo)
     yield 0.3
     seen["redone"] = sorted(set(objects()) - set(before))
-    seen["listening"], seen["adding"] = figures(tick_times["listening"]), figures(tick_times["adding"])
-    seen["drawing"] = figures(draw_times)
 
-    if real:
-        yield from watch_a_real_head(jobs, until)
+    yield from look_at_the_preferences()
+    seen["times"] = {name: figures(each) for name, each in times.items()} | {
+        name: seen.pop(name) for name in ("flood", "adding") if name in seen
+    }
 
     generate("anna.png", "slow")
     yield from until(lambda: jobs.status.fraction > 0.25)
@@ -284,7 +483,8 @@ def tick() -> float | None:
         leave(1)
 
 
-addon_utils.enable(NAME, default_set=True)
+assert NAME in bpy.context.preferences.addons, "install-file has enabled it"
 bpy.context.preferences.view.show_splash = False
+bpy.context.preferences.system.use_region_overlap = False  # a sidebar that nothing shines through
 steps = play()
 bpy.app.timers.register(tick, first_interval=1.0, persistent=True)

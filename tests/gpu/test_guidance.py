@@ -1,10 +1,15 @@
 """The guidance on a GPU: the same answers as on the CPU, in the time and memory that were promised."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from portrait_head.benchmarks import diffusion_tier
 from portrait_head.benchmarks.guidance import measure
+from portrait_head.diffusion import presets
 from portrait_head.diffusion.captions import prompt_texts
+from portrait_head.diffusion.guidance import ScoreDistillation
+from portrait_head.diffusion.inpainting import PAINTER_FAST, PAINTER_PAPER, PainterFolders, load_painter
 from portrait_head.diffusion.memory_plan import (
     PLANS,
     choose_plan,
@@ -19,6 +24,8 @@ from portrait_head.diffusion.score_distillation import Branch
 from portrait_head.errors import PortraitHeadError
 from portrait_head.rendering.orbit import orbit_view
 
+from tests.backend.diffusion.test_guidance import ORBIT, render
+from tests.backend.diffusion.test_inpainting import view as half_known
 from tests.backend.diffusion.toy_packs import SIDE, save_packs, subject
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -55,6 +62,29 @@ def test_half_precision_comes_close(packs):
     expected = predict(packs, torch.device("cpu"), torch.float32)
     found = predict(packs, cuda_device(), weights_dtype(cuda_device()))
     assert float((found - expected).abs().mean()) < 0.05 * float(expected.abs().mean())
+
+
+def test_a_render_on_the_processor_is_guided_by_networks_on_the_gpu(packs):
+    pipeline = load_pipeline(packs, torch.float32)
+    prompts = encode_prompts(pipeline, prompt_texts("a person", "normal"))
+    prior = IdGuidedPrior(pipeline, subject(), prompts, cuda_device(), PLANS[0], PriorConfig(side=SIDE))
+    view, other = render(), torch.ones((), requires_grad=True)
+    (ScoreDistillation(prior, presets.FAST, "normal", seed=5)(ORBIT, view, 0.3) + other).backward()
+    assert view.normals.grad is not None
+    assert view.normals.grad.device.type == "cpu" and float(view.normals.grad.abs().max()) > 0
+
+
+@pytest.mark.parametrize("config", [PAINTER_FAST, PAINTER_PAPER], ids=["fast", "paper"])
+def test_a_view_is_painted_from_either_device(packs, config):
+    folders = PainterFolders(packs.base, packs.controlnet, None, packs.face_id, None, None)
+    config = replace(config, sampler="ddim", steps=3)
+    painter = load_painter(folders, subject(), cuda_device(), PLANS[0], torch.float32, config, PriorConfig(side=SIDE))
+    here = half_known()
+    there = replace(here, **{name: getattr(here, name).cuda() for name in ("picture", "unseen", "mask", "normals")})
+    for view in (here, there):
+        painted = painter.paint(view, torch.Generator().manual_seed(0))
+        assert painted.device == view.picture.device
+        assert torch.equal(painted[~view.unseen], view.picture[~view.unseen])
 
 
 def test_a_full_device_is_reported_after_one_retry():

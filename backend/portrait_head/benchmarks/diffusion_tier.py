@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from portrait_head.benchmarks.guidance import SD15, TINY, NetworkSize, random_pipeline, random_prompts
+from portrait_head.benchmarks.guidance import SD15, TINY, NetworkSize, benchmark_device, random_pipeline, random_prompts
+from portrait_head.diffusion import presets
 from portrait_head.diffusion.guidance import ScoreDistillation
 from portrait_head.diffusion.inpainting import DiffusionPainter
 from portrait_head.diffusion.joined_controlnets import JoinedControlNets
-from portrait_head.diffusion.memory_plan import PLANS, cuda_device, weights_dtype
+from portrait_head.diffusion.memory_plan import PLANS, weights_dtype
 from portrait_head.diffusion.packs import IDENTITY_SIZE
 from portrait_head.diffusion.presets import TierSettings, tier_settings
 from portrait_head.diffusion.prior import IdGuidedPrior, PriorConfig, Subject
@@ -57,7 +58,7 @@ def measure(tiny: bool = False) -> Iterator[dict[str, Any]]:
         PortraitHeadError: `no_cuda`, unless tiny.
     """
     work = _tiny() if tiny else _standard()
-    device = torch.device("cpu") if tiny else cuda_device()
+    device = benchmark_device(tiny)
     told = Progress()
     seen = portrait.run(work.request, told)
     fitted = fit.run(work.request, seen, told)
@@ -68,7 +69,7 @@ def measure(tiny: bool = False) -> Iterator[dict[str, Any]]:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     steps = work.sculpting.scaled(work.settings.sculpt_steps)
-    judges = [ScoreDistillation(_prior(work.size, device, fitted.posed), work.settings.distillation, "normal", seed=0)]
+    judges = [ScoreDistillation(_prior(work.size, device, fitted.posed), presets.FAST, "normal", seed=0)]
     carved, guided_sculpt = _timed(lambda: sculpt.run(work.request, seen, fitted, guided, told, steps, judges.pop()))
     painter = DiffusionPainter(_prior(work.size, device, fitted.neutral))
     settings = work.settings.painting

@@ -28,6 +28,7 @@ from portrait_head.diffusion.packs import IDENTITY_SIZE, put_face_id
 from portrait_head.diffusion.prior import IdGuidedPrior, PriorConfig, Subject, ViewPrior
 from portrait_head.diffusion.score_distillation import Branch, ScoreDistillationConfig
 from portrait_head.diffusion.variational import VariationalConfig
+from portrait_head.errors import PortraitHeadError
 from portrait_head.models.loading import libraries
 from portrait_head.rendering.orbit import orbit_view
 from portrait_head.rendering.tensor_camera import TensorCamera
@@ -70,7 +71,7 @@ def measure(tiny: bool = False) -> Iterator[dict[str, Any]]:
         PortraitHeadError: `no_cuda`, unless tiny.
     """
     size = TINY if tiny else SD15
-    device = torch.device("cpu") if tiny else cuda_device()
+    device = benchmark_device(tiny)
     ours = weights_dtype(device)
     half = torch.float32 if tiny else torch.float16
     ways = (
@@ -83,6 +84,24 @@ def measure(tiny: bool = False) -> Iterator[dict[str, Any]]:
         line = _time(name, dtype, settings, size, device)
         first = first or line["steps_per_second"]
         yield {"way": name, "ratio": round(first / line["steps_per_second"], 2), **line}
+
+
+def benchmark_device(tiny: bool) -> torch.device:
+    """Where to measure.
+
+    Raises:
+        PortraitHeadError: `no_cuda`, unless tiny.
+    """
+    if tiny:
+        return torch.device("cpu")
+    try:
+        return cuda_device()
+    except PortraitHeadError as error:
+        raise PortraitHeadError(
+            error.kind,
+            "This benchmark needs an NVIDIA GPU, and PyTorch finds none.",
+            "Run it on a machine with a GPU, its driver and a CUDA build of PyTorch; --tiny shows here that it works.",
+        ) from error
 
 
 def random_pipeline(size: NetworkSize, device: torch.device, dtype: torch.dtype, identity: bool) -> Any:

@@ -24,7 +24,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     generate.add_argument("--tier", choices=TIERS, default=TIERS[0])
     generate.add_argument("--preset", choices=PRESETS, default="standard")
     generate.add_argument("--seed", type=int, default=0)
-    generate.add_argument("--prompt", default="")
+    generate.add_argument("--prompt", default="", help="words for the person; the diffusion tier reads them")
     generate.add_argument("--texture-size", type=int, choices=TEXTURE_SIZES, default=2048)
     generate.add_argument(
         "--delight", type=float, default=0.7, help="how much of the photo's light to take out, 0 to 1"
@@ -33,11 +33,20 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     generate.add_argument(
         "--free-topology", action="store_true", help="the sculpt too, with a mesh and a texture of its own"
     )
+    generate.add_argument(
+        "--initial-mesh", default="", metavar="PATH", help="begin with a mesh of your own, or with PanoHead's folder"
+    )
     diffusion = generate.add_argument_group("the diffusion tier")
     diffusion.add_argument("--device", choices=CHOICES["device"], default=AUTO, help="cpu takes hours")
     diffusion.add_argument("--packs", choices=CHOICES["packs"], default=AUTO, help="the set of model packs it uses")
     diffusion.add_argument(
         "--references", choices=CHOICES["references"], default=AUTO, help="how it sees the relief of the photo's face"
+    )
+    diffusion.add_argument(
+        "--guidance", choices=CHOICES["guidance"], default=CHOICES["guidance"][0], help="how it carves unseen sides"
+    )
+    diffusion.add_argument(
+        "--style", default="", help="words for the look of the painted skin; the shape is kept if it has been made"
     )
     generate.add_argument("--json", action="store_true", help="print events as JSON lines")
     generate.set_defaults(command=_generate)
@@ -52,6 +61,9 @@ def _generate(options: argparse.Namespace) -> int:
         preset=options.preset,
         seed=options.seed,
         prompt=options.prompt,
+        guidance=options.guidance,
+        style=options.style,
+        initial_mesh=options.initial_mesh,
         texture_size=options.texture_size,
         delight=options.delight,
         hair=options.hair,

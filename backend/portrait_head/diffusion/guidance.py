@@ -62,12 +62,16 @@ class RenderedView(Protocol):
 
 
 class _GivenGradient(torch.autograd.Function):
-    """A value whose gradient with respect to a picture is already known."""
+    """A value whose gradient with respect to a picture is already known.
+
+    The picture may lie on the processor while the networks, and the value with them, are on the GPU: what comes back
+    lies where the picture does, for the sculpt to add to its other losses.
+    """
 
     @staticmethod
     def forward(ctx, picture: Tensor, gradient: Tensor, value: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx.save_for_backward(gradient)
-        return value.clone()
+        return value.to(picture.device, copy=True)
 
     @staticmethod
     def backward(ctx, upstream: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]

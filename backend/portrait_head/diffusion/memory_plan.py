@@ -6,6 +6,7 @@ sliced processors of diffusers would replace those that carry the identity.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -16,6 +17,8 @@ from portrait_head.errors import PortraitHeadError
 
 T = TypeVar("T")
 _GIB = 2**30
+# The driver, cuBLAS and cuDNN, and Warp, which renders.
+_FULL = re.compile(r"CUDA (driver )?error: out of memory|_STATUS_ALLOC_FAILED|failed to allocate .* on device", re.I)
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,9 @@ def within_memory(run: Callable[[], T], shrink: Callable[[], bool], doing: str) 
     for may_shrink in (True, False):
         try:
             return run()
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not _is_full(error):
+                raise
             full = error.with_traceback(None)  # which would hold the tensors of the failed attempt
         torch.cuda.empty_cache()
         if not (may_shrink and shrink()):
@@ -113,5 +118,10 @@ def within_memory(run: Callable[[], T], shrink: Callable[[], bool], doing: str) 
     raise PortraitHeadError(
         "out_of_memory",
         f"The GPU ran out of memory while {doing}.",
-        "Close other programs that use the GPU, lower the resolution of the guidance, or choose the embedded tier.",
+        "Close other programs that use the GPU, use a larger one, or choose the embedded tier.",
     ) from full
+
+
+def _is_full(error: RuntimeError) -> bool:
+    """Whether the device was full: PyTorch says so with a class of its own, the libraries under it in words."""
+    return isinstance(error, torch.OutOfMemoryError) or bool(_FULL.search(str(error)))

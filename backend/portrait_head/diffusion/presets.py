@@ -47,19 +47,28 @@ CONSISTENT = ScoreDistillationConfig(
     inversion_stride=50,
 )
 
+# Self score distillation as HeadArtist runs it on a landmark ControlNet, from its public configs.
+SELF = ScoreDistillationConfig(
+    estimator="ssd",
+    guidance_scale=100.0,
+    timesteps=TimestepRange((0.02, 0.5), (0.02, 0.5)),
+    weighting="sigma_squared",
+)
+
+# By the names that a request knows them by.
+DISTILLATIONS = {"fast": FAST, "consistent": CONSISTENT, "self": SELF, "paper": PAPER, "paper-code": PAPER_CODE}
+
 
 @dataclass(frozen=True)
 class TierSettings:
     """How much work the diffusion tier does.
 
     Attributes:
-        distillation: of the sculpt's other views.
         sculpt_steps: times the embedded tier's steps; half of them are guided. ID-Sculpt takes 2500 guided steps.
         references: settings of drawn references.
         painting: of the texture; views are brought together afterwards unless it shall be quick.
     """
 
-    distillation: ScoreDistillationConfig
     sculpt_steps: float
     references: ReferenceConfig
     painting: PriorPaintingConfig
@@ -69,4 +78,4 @@ def tier_settings(preset: str) -> TierSettings:
     """Those of a request's preset: "quick", "standard" or "high"."""
     steps, drawing_steps = {"quick": (1.0, 10), "standard": (4.0, 30), "high": (6.0, 30)}[preset]
     painting = PriorPaintingConfig(refinement=None) if preset == "quick" else PRIOR_PAINTING_FAST
-    return TierSettings(FAST, steps, ReferenceConfig(steps=drawing_steps), painting)
+    return TierSettings(steps, ReferenceConfig(steps=drawing_steps), painting)

@@ -16,12 +16,16 @@ class ReferencePhoto:
         mask: [S, S] in 0..1, the head in it.
         identity: [512] float32, the normalised face embedding.
         caption: of the person; blank for a neutral one.
+        fitted: [S, S, 3] normals of the fitted head, camera space, zero where it is not seen; None without one.
+        face: [S, S] in 0..1, where those are of the face.
     """
 
     picture: np.ndarray
     mask: np.ndarray
     identity: np.ndarray
     caption: str = ""
+    fitted: np.ndarray | None = None
+    face: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,11 @@ class ReferenceMaps:
         depth: [side, side] float32, growing away from the viewer, 0..1; true depth up to a scale and a shift.
         mask: [side, side] bool, where normals hold.
         depth_mask: [side, side] bool, where depth holds.
+        notes: sentences for the user.
     """
 
     normals: np.ndarray
     depth: np.ndarray
     mask: np.ndarray
     depth_mask: np.ndarray
+    notes: tuple[str, ...] = ()

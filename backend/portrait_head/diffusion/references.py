@@ -21,6 +21,7 @@ from portrait_head.diffusion.memory_plan import MemoryPlan, smaller_plan, within
 from portrait_head.diffusion.packs import PriorFolders, load_pipeline
 from portrait_head.diffusion.reference_maps import ReferenceMaps, ReferencePhoto
 from portrait_head.models.face_normals import FaceNormals
+from portrait_head.models.normal_axes import check_axes
 
 if TYPE_CHECKING:
     from diffusers.pipelines.controlnet.pipeline_controlnet import StableDiffusionControlNetPipeline
@@ -96,11 +97,29 @@ def generate_references(
 
 
 def predict_references(photo: ReferencePhoto, predictor: FaceNormals) -> ReferenceMaps:
-    """Normals at the photo's own size by a network trained on faces, much faster than drawing; it tells no depth."""
+    """Normals at the photo's own size by a network trained on faces, much faster than drawing; it tells no depth.
+
+    They are held against the fitted head, if the photo brings it: a flipped axis is turned, and what does not show this
+    face at all is left out, which the maps' notes say.
+    """
     mask = photo.mask > 0.5
     normals = predictor.predict(photo.picture, mask)
+    notes: list[str] = []
+    if photo.fitted is not None and photo.face is not None:
+        check = check_axes(normals, photo.fitted, photo.face)
+        if check.agrees:
+            normals = normals * check.signs
+            notes += [
+                f"The normals of the pack {predictor.pack} point {how}; they were turned." for how in check.flipped
+            ]
+        else:
+            normals = np.zeros_like(normals)
+            notes.append(
+                f"The normals of the pack {predictor.pack} do not show the face that was found in the photo, and were "
+                "left out. Use --references drawn, or a photo that shows the face better."
+            )
     nothing = np.zeros(mask.shape, np.float32)
-    return ReferenceMaps(normals, nothing, mask & normals.any(axis=-1), nothing > 0)
+    return ReferenceMaps(normals, nothing, mask & normals.any(axis=-1), nothing > 0, tuple(notes))
 
 
 def canny_picture(picture: np.ndarray, mask: np.ndarray, config: ReferenceConfig) -> Tensor:

@@ -34,7 +34,7 @@ from portrait_head.diffusion.memory_plan import (
     within_memory,
 )
 from portrait_head.diffusion.packs import IDENTITY_SIZE, PriorFolders, load_pipeline, pack_folders, picture_side
-from portrait_head.diffusion.presets import TierSettings, tier_settings
+from portrait_head.diffusion.presets import DISTILLATIONS, TierSettings, tier_settings
 from portrait_head.diffusion.prior import IdGuidedPrior, PriorConfig, Subject, encode_prompts
 from portrait_head.diffusion.references import (
     ReferenceFolders,
@@ -43,12 +43,14 @@ from portrait_head.diffusion.references import (
     generate_references,
     predict_references,
 )
+from portrait_head.diffusion.variational import VariationalConfig
 from portrait_head.errors import PortraitHeadError
 from portrait_head.identity.embedding import IdentityEmbedding
 from portrait_head.identity.face_recognition import FaceRecognition
 from portrait_head.identity.packs import FACE_PACKS, load_face_encoder
 from portrait_head.models.catalogue import Catalogue, PackSet, load_catalogue
 from portrait_head.models.face_normals import FaceNormals
+from portrait_head.models.normal_axes import RIGHT_UP_TOWARDS
 from portrait_head.models.readiness import AUTO, readiness
 from portrait_head.models.store import PackStore
 
@@ -122,12 +124,14 @@ class Tier:
         store: PackStore,
         catalogue: Catalogue,
         shelf: ModelShelf,
+        guidance: str = "fast",
     ) -> None:
-        """Use the packs of a set; `references` is "predicted" or "drawn"."""
+        """Use the packs of a set; `references` is "predicted" or "drawn", `guidance` one of `presets.DISTILLATIONS`."""
         self.device = device
         self.plan: MemoryPlan = choose_plan(free_memory(device)) if device.type == "cuda" else PLANS[0]
         self.packs = packs
         self.references_by = references
+        self._distillation = DISTILLATIONS[guidance]
         self._store, self._catalogue, self._shelf = store, catalogue, shelf
         self._dtype = weights_dtype(device)
         self._encoder: FaceRecognition | None = None
@@ -206,7 +210,11 @@ class Tier:
         """The user's words; without them the captioning pack's, if it is here, for the picture [H, W, 3] uint8."""
         if prompt.strip() or not self._here(CAPTIONS):
             return prompt.strip()
-        return describe_photo(picture, self._store.path(CAPTIONS), self.device)
+        folder, places = self._store.path(CAPTIONS), [torch.device("cpu"), self.device]
+        # Where the GPU has no room for one more model, the processor describes the photo: a matter of seconds.
+        return within_memory(
+            lambda: describe_photo(picture, folder, places.pop()), lambda: bool(places), "describing the photo"
+        )
 
     def references(self, photo: ReferencePhoto, preset: str) -> ReferenceMaps:
         """Normals, and where they are drawn depth, of the person in the photo.
@@ -215,14 +223,17 @@ class Tier:
             PortraitHeadError: as `references.generate_references` and `models.face_normals.FaceNormals`.
         """
         if self.references_by == "predicted":
-            return predict_references(photo, FaceNormals(self._store.path(NORMALS), self.device.type))
+            axes = self._catalogue.pack(NORMALS).normal_axes or RIGHT_UP_TOWARDS
+            maps = predict_references(photo, FaceNormals(self._store.path(NORMALS), self.device.type, axes))
+            self._notes += maps.notes
+            return maps
         folders = ReferenceFolders(self._folders("normal", CANNY), self._folders("depth", CANNY))
         config = replace(tier_settings(preset).references, side=picture_side(folders.normal))
         return generate_references(photo, folders, self.device, self.plan, self._dtype, config, shrunk=self._go_on_with)
 
     @contextmanager
     def guidance(
-        self, person: IdentityEmbedding | None, landmarks: np.ndarray, caption: str, preset: str, seed: int
+        self, person: IdentityEmbedding | None, landmarks: np.ndarray, caption: str, seed: int
     ) -> Iterator[ScoreDistillation]:
         """The judge of other views for the sculpt, inside the block.
 
@@ -230,7 +241,6 @@ class Tier:
             person: who it is.
             landmarks: [478, 3] metres, on the head.
             caption: words for the person; blank for neutral ones.
-            preset: of the request.
             seed: of the noise.
 
         Raises:
@@ -240,7 +250,7 @@ class Tier:
             subject = Subject(self.identity_vector(person), landmarks, caption)
             folders = self._folders("normal", "controlnet-landmarks")
             prior = within_memory(lambda: self._prior(folders, subject, seed), self._shrink, "loading the guidance")
-            yield ScoreDistillation(prior, tier_settings(preset).distillation, "normal", seed)
+            yield ScoreDistillation(prior, self._distillation, "normal", seed)
             self._go_on_with(prior.plan)
 
     @contextmanager
@@ -277,10 +287,14 @@ class Tier:
         return self.plan == PLANS[0]
 
     def _prior(self, folders: PriorFolders, subject: Subject, seed: int) -> IdGuidedPrior:
-        pipeline = self._shelf.pipeline(folders, self._dtype, self.version(*GUIDING), self._roomy)
+        learning = VariationalConfig() if self._distillation.estimator == "vsd" else None
+        if learning is None:
+            pipeline = self._shelf.pipeline(folders, self._dtype, self.version(*GUIDING), self._roomy)
+        else:  # its UNet takes a LoRA that learns this one head
+            pipeline = load_pipeline(folders, self._dtype)
         prompts = encode_prompts(pipeline, prompt_texts(subject.caption, "normal"))
         config = PriorConfig(side=picture_side(folders))
-        return IdGuidedPrior(pipeline, subject, prompts, self.device, self.plan, config, seed=seed)
+        return IdGuidedPrior(pipeline, subject, prompts, self.device, self.plan, config, learning, seed)
 
     def _folders(self, kind: RenderKind, controlnet: str) -> PriorFolders:
         return pack_folders(self._store.path, kind, controlnet, self.knows_the_person)
@@ -325,7 +339,7 @@ def open_tier(
     """The tier for a request.
 
     Args:
-        request: device, set of packs and way of making references.
+        request: device, set of packs, way of making references, and guidance.
         shelf: pipelines of earlier jobs.
         store: where packs lie; the user's folder by default.
         catalogue: what there is.
@@ -346,4 +360,4 @@ def open_tier(
             f"Choose --references {next(way for way, here in ways.items() if here)}, or another set.",
         )
     device = cuda_device() if found.device == "cuda" else torch.device("cpu")
-    return Tier(device, found.packs, wished, store, catalogue, shelf or ModelShelf())
+    return Tier(device, found.packs, wished, store, catalogue, shelf or ModelShelf(), request.guidance)

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from portrait_head.evaluation.ict import ANCHORS, SKIN, KnownHeads
-from portrait_head.evaluation.point_mesh import vertex_normals
 from portrait_head.evaluation.skin_paint import Complexion, FacePaint, draw_complexion
+from portrait_head.geometry.surface import vertex_normals
 from portrait_head.rendering.camera import PinholeCamera
 from portrait_head.rendering.lighting import linear_to_bytes
 from portrait_head.rendering.raycast import Hits, RayCaster, visibility

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from portrait_head.errors import PortraitHeadError
-from portrait_head.evaluation.point_mesh import triangulate_points, vertex_normals
+from portrait_head.evaluation.point_mesh import triangulate_points
+from portrait_head.geometry.surface import vertex_normals
 from portrait_head.rendering.raycast import RayCaster
 
 FILE_NAME = "ict_facekit_f32.npz"

@@ -13,6 +13,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import breadth_first_order
 from scipy.spatial import Delaunay, KDTree
 
+from portrait_head.geometry.surface import vertex_normals
+
 _NEIGHBOURS = 24  # a star of a regular grid needs 8; twice more covers strips of unequal spacing
 _NORMAL_NEIGHBOURS = 10
 _FACING = 1.0  # mean edge lengths that a right angle between normals counts for in the second round
@@ -38,16 +40,6 @@ def triangulate_points(vertices: np.ndarray, movements: tuple[np.ndarray, ...]) 
     spacing = np.linalg.norm(vertices[triangles[:, 0]] - vertices[triangles[:, 1]], axis=1).mean()
     normals = vertex_normals(vertices, triangles) * (_FACING * spacing)
     return _triangulate_once(vertices, np.concatenate([stacked, normals], axis=1))
-
-
-def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Area-weighted unit normals [V, 3] of a mesh; zero where no triangle is."""
-    corners = vertices[triangles]
-    facing = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros(vertices.shape)
-    for corner in range(3):
-        np.add.at(normals, triangles[:, corner], facing)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
 def _triangulate_once(vertices: np.ndarray, stacked: np.ndarray) -> np.ndarray:

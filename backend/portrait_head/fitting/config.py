@@ -90,8 +90,9 @@ class ResidualConfig:
 
     cap: float = 0.006  # metres
     # Of it in the head at rest. It is this person's features and the landmarks' noise in one: without it the texture is
-    # bent by what is left out, with all of it shapes get worse by 5 % (half: 1 %).
-    resting_share: float = 0.5
+    # bent by what is left out (a face network then sees another person), with half of it two pictures of one person
+    # give shapes too far apart; known shapes are met best by a quarter to a third.
+    resting_share: float = 0.35
     outlier: float = 0.004  # metres off what its neighbours say at which a landmark counts half
     oval_turn: float = 0.03  # 1 - cos(yaw) at which the oval's pull has fallen to 1/e
     smoothness: float = 0.02  # of the squared Laplacian against one trusted landmark

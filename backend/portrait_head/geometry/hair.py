@@ -21,7 +21,10 @@ FIELD_BLUR = (0.5, 1.5)  # cells: on the head, and under the ears where a mask's
 UNCARVED = 0.004  # metres over the skin where the hairline alone decides
 LOCKS = (18, 34)  # round the head
 LOCK_ROWS = 14  # rows after which a lock has become another
-LOCK_SWEEP = 0.25  # columns a row towards the back, most at the sides
+LOCK_ENDS_SEEN = 0.75  # share of the unevenness of locks' ends that goes where the photo shows them
+STRANDS = (56, 90)  # bundles of strands round the head, 11 and 7 mm wide: all that the mesh can hold
+STRAND_ROWS = 26
+LOCK_SWEEP = 0.12  # columns a row towards the back, most at the sides
 MOVED_REACH = 0.025  # metres from the hair's surface within which it may move
 LEAST_LAYER = 0.0025  # metres of hair that stay over the skin
 BARE = 0.025  # metres beyond the hairline from which there is no hair under the skin either
@@ -42,12 +45,14 @@ class HairVolume:
         origin: [3] metres.
         cell: metres.
         maps: what the photo told of the hair.
+        strands: [R, STRANDS] for each of STRANDS, -1 to 1, the relief of its surface as it was drawn.
     """
 
     field: np.ndarray
     origin: np.ndarray
     cell: float
     maps: HairMaps
+    strands: tuple[np.ndarray, ...] = ()
 
     @property
     def points(self) -> np.ndarray:
@@ -85,11 +90,14 @@ def hair_volume(
         return None, growth
     if style == "volume":
         maps = _with_locks(maps, settings, generator)
+    strands = _draw(maps.capsule.rows, STRANDS, STRAND_ROWS, generator)
     radius = _radius(maps, settings)
     if style == "volume":
         radius = _over_the_ears(maps, radius, neutral.vertices, posed, neutral.ears, view)
-    field, origin = _field(maps, radius, view, _bare_ears(neutral, posed, view), settings)
-    return HairVolume(field, origin, settings.cell, maps), growth
+    # Hair cut so short lies beside ears; where the mask says otherwise, it has taken skin for hair.
+    bare_ears = neutral.vertices[neutral.ears] if style == "cropped" else _bare_ears(neutral, posed, view)
+    field, origin = _field(maps, radius, view, bare_ears, settings)
+    return HairVolume(field, origin, settings.cell, maps, strands), growth
 
 
 def hair_mesh(volume: HairVolume, settings: HairSettings) -> tuple[np.ndarray, np.ndarray]:
@@ -104,6 +112,12 @@ def hair_mesh(volume: HairVolume, settings: HairSettings) -> tuple[np.ndarray, n
         return vertices, triangles
     vertices = surface.smooth(vertices, triangles, SMOOTHING_ROUNDS)
     row, column, distance = maps.capsule.locate(vertices)
+    if volume.strands:
+        relief = _relief(row, column, volume.strands, STRAND_ROWS) * _run_together(row)
+        normals = surface.vertex_normals(vertices, triangles)
+        thickness = maps.capsule.sample(maps.thickness, row, column)
+        height = np.clip(settings.strand_share * thickness, 0.0, settings.strand_height)
+        vertices = vertices + (height * relief)[:, None] * normals
     deep = distance < maps.capsule.sample(maps.skin, row, column) - settings.sunk
     vertices, triangles = surface.keep(vertices, triangles, ~deep[triangles].all(axis=1))
     vertices, triangles = surface.without_crumbs(vertices, triangles, CRUMB)
@@ -140,19 +154,35 @@ def _radius(maps: HairMaps, settings: HairSettings) -> np.ndarray:
 def _with_locks(maps: HairMaps, settings: HairSettings, generator: np.random.Generator) -> HairMaps:
     """The maps with the relief and the uneven ends of locks, which run from the crown down and back."""
     rows, columns = np.meshgrid(np.arange(maps.capsule.rows), np.arange(COLUMNS), indexing="ij")
-    swept = columns + LOCK_SWEEP * rows * np.sin(maps.capsule.azimuths)
-    relief = np.zeros(maps.capsule.shape)
-    for count in LOCKS:
-        drawn = generator.uniform(-1.0, 1.0, (maps.capsule.rows // LOCK_ROWS + 3, count))
-        at = [rows / LOCK_ROWS, np.mod(swept * (count / COLUMNS), count)]
-        relief += (0.5 - np.abs(map_coordinates(drawn, at, order=3, mode="grid-wrap"))) / len(LOCKS)  # creases
-    relief *= np.clip(rows / DOME_ROWS * 2, 0.0, 1.0)  # locks run together at the crown
+    relief = _relief(rows, columns, _draw(maps.capsule.rows, LOCKS, LOCK_ROWS, generator), LOCK_ROWS)
+    relief *= _run_together(rows)
     height = np.minimum(settings.lock_share * maps.thickness, settings.lock_height)
     return replace(
         maps,
         thickness=maps.thickness + 2 * height * relief,
-        inside=maps.inside + 2 * settings.lock_ends * (relief - 0.25),
+        # Where the photo shows the edge of the hair it is as even as that.
+        inside=maps.inside + 2 * settings.lock_ends * (1 - LOCK_ENDS_SEEN * maps.frontal) * (relief - 0.25),
     )
+
+
+def _draw(rows: int, counts: tuple[int, ...], length: int, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """For each of `counts` that many locks round the head, as new ones every `length` rows: [R, count], -1 to 1."""
+    return tuple(generator.uniform(-1.0, 1.0, (rows // length + 3, count)) for count in counts)
+
+
+def _relief(row: np.ndarray, column: np.ndarray, drawn: tuple[np.ndarray, ...], length: int) -> np.ndarray:
+    """[...] about -0.5 to 0.5, the relief of locks at rows and columns [...] of a capsule, creased between them."""
+    swept = column + LOCK_SWEEP * row * np.sin(column * (2 * np.pi / COLUMNS))
+    relief = np.zeros(np.shape(row))
+    for table in drawn:
+        at = [row / length, np.mod(swept * (table.shape[1] / COLUMNS), table.shape[1])]
+        relief += (0.5 - np.abs(map_coordinates(table, at, order=3, mode="grid-wrap"))) / len(drawn)
+    return relief
+
+
+def _run_together(row: np.ndarray) -> np.ndarray:
+    """[...] 0 to 1: locks lose their relief towards the crown, where they begin."""
+    return np.clip(row / DOME_ROWS * 2, 0.0, 1.0)
 
 
 def _rounded(share: np.ndarray) -> np.ndarray:

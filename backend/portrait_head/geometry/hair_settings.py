@@ -22,6 +22,8 @@ class HairSettings:
         lock_share: height of a lock's relief as a share of the thickness.
         lock_height: the most it can be.
         lock_ends: how uneven the ends of locks are.
+        strand_share: height of the relief of bundles of strands on the finished mesh, as a share of the thickness.
+        strand_height: the most it can be.
         dive: depth below the skin that the surface reaches beyond the hairline.
         near: reach of what the contour says, fine level.
         far: reach of what the contour says, coarse level.
@@ -39,7 +41,9 @@ class HairSettings:
     fringe_slope: float = 0.35
     lock_share: float = 0.25
     lock_height: float = 0.005
-    lock_ends: float = 0.004
+    lock_ends: float = 0.012
+    strand_share: float = 0.4
+    strand_height: float = 0.005
     dive: float = 0.010
     near: float = 0.010
     far: float = 0.045

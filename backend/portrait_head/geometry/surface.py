@@ -75,13 +75,14 @@ def triangle_areas(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """[N, 3] unit normals, weighted by area; zero for vertices that no triangle uses."""
-    corners = vertices[triangles]
+    """[N, 3] float64 unit normals, weighted by area; zero for vertices that no triangle uses."""
+    corners = vertices[triangles].astype(np.float64)
     across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals = np.zeros((len(vertices), 3))
     for corner in range(3):
         np.add.at(normals, triangles[:, corner], across)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    return normals / np.where(length > 0, length, 1.0)
 
 
 def decimate(vertices: np.ndarray, triangles: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from portrait_head.errors import PortraitHeadError
+from portrait_head.models.normal_axes import are_axes
 
 CATALOGUE = Path(__file__).parent / "catalogue.toml"
 HOSTS = ("huggingface", "insightface", "https")
@@ -52,6 +53,7 @@ class Pack:
         licence: id of its licence in the catalogue.
         size_mb: about what is downloaded, in 10^6 bytes.
         classes: config file -> the model class that it must name.
+        normal_axes: of what draws normal maps: where their three numbers point, see `normal_axes`.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Pack:
     weights: tuple[str, ...] = ()
     subfolder: str = ""
     classes: Mapping[str, str] = field(default_factory=dict)
+    normal_axes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,8 @@ def _pack(name: str, table: dict[str, Any], licences: Mapping[str, Licence]) -> 
         raise _bad(entry, "has neither files nor weights")
     if pack.size_mb <= 0:
         raise _bad(entry, f"size_mb is {pack.size_mb}")
+    if pack.normal_axes and not are_axes(pack.normal_axes):
+        raise _bad(entry, f"normal_axes {list(pack.normal_axes)} are not three directions, one along each axis")
     for inside in (*pack.files, *pack.weights, *pack.classes, pack.subfolder):
         if PurePosixPath(inside).is_absolute() or ".." in PurePosixPath(inside).parts or "\\" in inside:
             raise _bad(entry, f"{inside!r} leads out of the pack")

@@ -2,13 +2,15 @@
 
 Saleh et al., "DAViD: Data-efficient and Accurate Vision Models from Synthetic Data" (ICCV 2025), trained on rendered
 people. What the model card and the runtime beside it say: the input is the photo padded to a square with its own edge,
-at 512 x 512, BGR, 0 to 1; the output is [1, 3, 512, 512], x, y and z of the normal in camera space. The published
-ground truth, drawn with red, green and blue for x, y and z, shows x to the right of the image, y up and z towards the
-viewer (a surface facing up is green, one facing the camera blue), which is this project's camera space.
+at 512 x 512, BGR, 0 to 1; the output is [1, 3, 512, 512], x, y and z of the normal in camera space. Where those three
+point is an entry of the pack, `normal_axes`: the published ground truth, drawn with red, green and blue for x, y and z,
+shows x to the right of the image, y up and z towards the viewer (a surface facing up is green, one facing the camera
+blue), which is this project's camera space.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +18,28 @@ import cv2
 import numpy as np
 
 from portrait_head.errors import PortraitHeadError
+from portrait_head.models.normal_axes import RIGHT_UP_TOWARDS, axes_matrix
 from portrait_head.models.onnx_sessions import CUDA, missing, providers_for, session_errors
 
 SIDE = 512  # pixels
 TOO_LARGE = 3  # times SIDE, above which the picture is halved first so that nothing is skipped in sampling
 CHANNELS = 3
-# Rows: this project's x (right), y (up), z (to the viewer) in the model's own axes.
-MODEL_TO_CAMERA = np.eye(3, dtype=np.float32)
 
 
 class FaceNormals:
-    """A predictor of normals, loaded once."""
+    """A predictor of normals, loaded once.
 
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
+    Attributes:
+        pack: the name of the folder that it came from.
+        device: "cuda" or "cpu", where it really runs.
+    """
+
+    def __init__(self, folder: Path, device: str = "cpu", axes: Sequence[str] = RIGHT_UP_TOWARDS) -> None:
         """Load the one ONNX file in `folder` (the pack `face-normals`, or the large model of the same family).
 
         Args:
             device: `cpu` or `cuda`.
+            axes: where the model's three numbers point; see `normal_axes`.
 
         Raises:
             PortraitHeadError: `missing_package`; `pack_broken` or `wrong_architecture` for the file.
@@ -41,8 +48,10 @@ class FaceNormals:
         if len(files) != 1:
             raise _broken(folder, f"it holds {len(files)} ONNX files instead of one")
         providers = providers_for(device)
+        self.pack = folder.name
         self.device = "cuda" if CUDA in providers else "cpu"
         self._session = _open(files[0], providers)
+        self._to_camera = axes_matrix(axes)
 
     def predict(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Normals of the face in a photo.
@@ -62,7 +71,7 @@ class FaceNormals:
         (found,) = self._session.run(None, {self._session.get_inputs()[0].name: _as_input(square)})
         side = square.shape[0]
         normals = cv2.resize(found[0].transpose(1, 2, 0), (side, side), interpolation=cv2.INTER_CUBIC)
-        normals = normals[before[0] : before[0] + height, before[1] : before[1] + width] @ MODEL_TO_CAMERA.T
+        normals = normals[before[0] : before[0] + height, before[1] : before[1] + width] @ self._to_camera.T
         length = np.linalg.norm(normals, axis=-1, keepdims=True)
         inside = mask[..., None] & (length > 0)
         return np.where(inside, normals / np.where(length > 0, length, 1.0), 0.0).astype(np.float32)

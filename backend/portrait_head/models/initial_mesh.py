@@ -31,6 +31,7 @@ from scipy.sparse.csgraph import connected_components
 
 from portrait_head.errors import PortraitHeadError
 from portrait_head.geometry.similarity import Similarity, fit_similarity, lay_onto
+from portrait_head.models.disk import sha256_of
 from portrait_head.rendering.camera import PinholeCamera
 
 MESH, LANDMARKS, CAMERAS = "init_mesh.ply", "laion.txt", "cam_params.json"
@@ -117,11 +118,7 @@ def load_initial_mesh(path: Path, head: FittedHead, config: InitialMeshConfig = 
         PortraitHeadError: `mesh_missing`, `mesh_unreadable`, or `mesh_unfit` if it does not look like a head.
     """
     folder = path if path.is_dir() else None
-    file = path / MESH if folder else path
-    if not file.is_file():
-        raise PortraitHeadError(
-            "mesh_missing", f"There is no mesh {file}.", f"Give a mesh file, or a PanoHead folder with {MESH}."
-        )
+    file = _mesh_file(path)
     vertices, triangles = read_mesh(file)
     landmarks = _read_landmarks(folder / LANDMARKS) if folder else None
     if landmarks is not None:
@@ -132,6 +129,21 @@ def load_initial_mesh(path: Path, head: FittedHead, config: InitialMeshConfig = 
     warning = PANOHEAD_WARNING if folder else MESH_WARNING.format(name=file.name)
     laid = similarity(vertices).astype(np.float32)
     return InitialMesh(laid, triangles.astype(np.int32), views, gap, (warning,))
+
+
+def mesh_version(path: Path) -> str:
+    """Changes with what `load_initial_mesh` would read of the shape. Raises PortraitHeadError `mesh_missing`."""
+    landmarks = path / LANDMARKS
+    return sha256_of(_mesh_file(path)) + (sha256_of(landmarks) if landmarks.is_file() else "")
+
+
+def _mesh_file(path: Path) -> Path:
+    file = path / MESH if path.is_dir() else path
+    if not file.is_file():
+        raise PortraitHeadError(
+            "mesh_missing", f"There is no mesh {file}.", f"Give a mesh file, or a PanoHead folder with {MESH}."
+        )
+    return file
 
 
 def read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray]:

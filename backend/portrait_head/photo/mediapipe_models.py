@@ -1,7 +1,7 @@
-"""MediaPipe's bundled models behind three plain functions; the only module that imports MediaPipe.
+"""MediaPipe's bundled models behind four plain functions; the only module that imports MediaPipe.
 
-Nothing is downloaded: the 0.10.21 wheel carries the full-range face detector, the face mesh with irises and the
-selfie segmentation. The graphs are built once and stay warm.
+Nothing is downloaded: the 0.10.21 wheel carries the full-range face detector, the face mesh with irises, the
+selfie segmentation and the hands. The graphs are built once and stay warm.
 """
 
 from __future__ import annotations
@@ -72,12 +72,22 @@ def segment_person(image: np.ndarray) -> np.ndarray:
     return np.asarray(_segmenter().process(np.ascontiguousarray(image)).segmentation_mask, dtype=np.float32)
 
 
+def hand_landmarks(image: np.ndarray) -> list[np.ndarray]:
+    """The joints of up to two hands in `image` ([H, W, 3] uint8 sRGB): [21, 2] float64 pixels each."""
+    size = np.array([image.shape[1], image.shape[0]], dtype=np.float64)
+    hands = _hands()
+    with _quiet():  # as with the mesh, the second model speaks up at the first hand
+        found = hands.process(np.ascontiguousarray(image)).multi_hand_landmarks or []
+    return [np.array([[point.x, point.y] for point in hand.landmark]) * size for hand in found]
+
+
 def warm_up() -> None:
     """Load the models, so that the first photo does not wait for them."""
     blank = np.zeros((64, 64, 3), np.uint8)
     detect_faces(blank)
     face_landmarks(blank)
     segment_person(blank)
+    hand_landmarks(blank)
 
 
 @functools.cache
@@ -108,6 +118,13 @@ def _mesh() -> Any:
         lambda: _solutions().face_mesh.FaceMesh(
             static_image_mode=True, max_num_faces=1, refine_landmarks=True, min_detection_confidence=0.2
         )
+    )
+
+
+@functools.cache
+def _hands() -> Any:
+    return _started(
+        lambda: _solutions().hands.Hands(static_image_mode=True, max_num_hands=2, min_detection_confidence=0.5)
     )
 
 

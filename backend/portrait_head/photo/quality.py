@@ -11,6 +11,7 @@ import numpy as np
 from portrait_head.errors import PortraitHeadError
 from portrait_head.photo.faces import IRIS_CENTRES, Face, head_pose
 from portrait_head.photo.head_shape import FACE_OVAL
+from portrait_head.photo.hindrances import hindrances
 from portrait_head.photo.window import Window
 
 # Mesh points inside which the skin of each part shows.
@@ -25,6 +26,7 @@ class QualityConfig:
 
     refuse_interocular: float = 16.0
     warn_interocular: float = 40.0
+    warn_side: int = 6500  # pixels: the photo's longer side
     refuse_yaw: float = 50.0
     warn_yaw: float = 30.0
     refuse_pitch: float = 50.0
@@ -95,6 +97,11 @@ def check_face(face: Face, photo_size: tuple[int, int], config: QualityConfig = 
         warnings.append(
             f"The face is small ({distance:.0f} pixels between the pupils), so the texture will be soft; "
             f"{config.warn_interocular:.0f} pixels or more look better and 150 look best."
+        )
+    if max(photo_size) > config.warn_side:
+        warnings.append(
+            f"The photo is very large ({photo_size[0]} x {photo_size[1]} pixels); the face is reduced before it is "
+            "used, and a smaller photo gives the same head sooner."
         )
     turned, nodded = abs(pose.yaw), abs(pose.pitch)
     if turned > config.refuse_yaw or nodded > config.refuse_pitch:
@@ -174,7 +181,7 @@ def check_picture(
         warnings.append(
             f"{burnt:.0%} of the face is overexposed to pure white; a photo in softer light gives better colours."
         )
-    return tuple(warnings) + _occlusions(window, landmarks, config)
+    return tuple(warnings) + _occlusions(window, landmarks, config) + hindrances(window.image, landmarks)
 
 
 def sharpness(

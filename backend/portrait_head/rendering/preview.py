@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from portrait_head.geometry.surface import vertex_normals
 from portrait_head.rendering.camera import PinholeCamera
 from portrait_head.rendering.lighting import linear_to_bytes, srgb_to_linear
 from portrait_head.rendering.raycast import RayCaster
 
 _LAYERS = 6  # transparent surfaces (lashes, hair) that a ray may pass
-_SKIP = 2e-4  # metres past a transparent surface before the next is looked for
+_SKIP = 1e-5  # metres past a transparent surface before the next is looked for; hair may lie closer to skin than 0.2 mm
 _KEY = np.array([0.45, 0.55, 0.70])  # camera space: from the upper right, towards the viewer
 _AMBIENT = 0.38
 CLAY = 205  # grey of a mesh without texture
@@ -51,18 +52,6 @@ def orbit_camera(
     translation = -rotation @ (np.asarray(target, np.float64) + back * distance)
     middle = np.array([size / 2, size / 2])
     return PinholeCamera(rotation, translation, size / 2 * distance / half_height, middle, size, size)
-
-
-def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Unit area-weighted normals [V, 3] float64; zero for a vertex without a triangle."""
-    a, b, c = (vertices[triangles[:, corner]].astype(np.float64) for corner in range(3))
-    face = np.cross(b - a, c - a)
-    normals = np.zeros((len(vertices), 3))
-    for corner in range(3):
-        for axis in range(3):
-            normals[:, axis] += np.bincount(triangles[:, corner], face[:, axis], len(vertices))
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    return normals / np.where(length > 0, length, 1.0)
 
 
 def render(

@@ -73,9 +73,14 @@ class SculptConfig:
     orbit: OrbitRanges = field(default_factory=OrbitRanges)
     guided_share: float = 0.5  # of the refining steps, where there is guidance: ID-Sculpt alternates
     referenced: float = 1.7  # times as many steps where the guide has references, which are further from the fit
-    # An outline says how far an ear stands out only to who knows the camera's distance: ears keep the fit's place.
+    # An outline says how far an ear stands out only to who knows the camera's distance: ears keep the fit's place, and
+    # where hair does not cover them their outline has no say.
     hold_ears: float = 100.0  # times as firmly as the rest
     ear_reach: float = 0.015  # metres around an ear
+    # For the same reason skin keeps the fit's place where there are no references; hair goes to meet the outline.
+    hair_lead: float = 0.006  # metres of hair over the skin from where on it moves freely
+    smooth_bent: float = 20.0  # times the price of `smooth` where lattices meet the outline: vertices would add a seam
+    jaw_lead: float = 0.020  # metres under the corners of the mouth from where on skin does
     preview_every: int = 25  # steps
     check_every: int = 10  # steps between the checks that keep the best
     seed: int = 0

@@ -24,10 +24,11 @@ class SurfaceField:
         first: [N] metres, positive inside, what to begin with.
         reach: metres by which a signed distance may change.
         config: spacings and steps.
+        pliancy: [N] 0 to 1, the share of the lattices' displacement that each vertex takes.
     """
 
-    def __init__(self, grid: TetGrid, first: Tensor, reach: float, config: FieldConfig) -> None:
-        self._grid, self._first, self._reach, self._config = grid, first, reach, config
+    def __init__(self, grid: TetGrid, first: Tensor, reach: float, config: FieldConfig, pliancy: Tensor) -> None:
+        self._grid, self._first, self._reach, self._config, self._pliancy = grid, first, reach, config, pliancy
         self._freedom = grid.wall_freedom()
         self._low, high = grid.bounds.float().to(grid.device)
         self._lattices: list[BandParameter] = []
@@ -53,6 +54,7 @@ class SurfaceField:
         self._shifts.activate(vertices)
         self._places = self._in_lattices(self.band.tetrahedra.vertices)
         self._part_first = self._first.index_select(0, vertices)
+        self._part_pliancy = self._pliancy.index_select(0, vertices)[:, None]
         self._part_freedom = self._freedom.index_select(0, vertices) * (
             self._config.deformation_reach * self._grid.cell
         )
@@ -68,6 +70,7 @@ class SurfaceField:
         bend = torch.zeros_like(self._part_freedom)
         for lattice, places in zip(self._lattices, self._places, strict=True):
             bend = bend + grid_sample(lattice.active, places, align_corners=True)[0, :, 0, 0].T
+        bend = self._part_pliancy * bend
         shift = torch.tanh(self._shifts.active) * self._part_freedom
         return self._part_first + departure, bend + shift, bend, shift, departure
 

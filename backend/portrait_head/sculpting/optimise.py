@@ -22,11 +22,10 @@ from portrait_head.sculpting import losses
 from portrait_head.sculpting.config import SculptConfig, Weights
 from portrait_head.sculpting.field import SurfaceField
 from portrait_head.sculpting.guidance import ViewGuidance
-from portrait_head.sculpting.references import Reference
+from portrait_head.sculpting.references import NEAR, Reference
 from portrait_head.sculpting.views import View, look
 
 Terms = dict[str, Tensor]
-NEAR = 0.012  # metres between the surface and the bare head within which the photo's normals and depth are its own
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,22 @@ class Sculpted:
 
 
 @dataclass(frozen=True)
+class Stays:
+    """How firmly a grid's vertices stay where they began.
+
+    Attributes:
+        held: [N] float32, how dear a bend is, 1 the usual price.
+        smooth: [N] float32, how dear a departure of single vertices is, 1 the usual price.
+        pliancy: [N] float32, 0 to 1, the share of what bends the surface over centimetres that a vertex goes along
+            with; at 0 only detail of a cell's size can change.
+    """
+
+    held: Tensor
+    smooth: Tensor
+    pliancy: Tensor
+
+
+@dataclass(frozen=True)
 class Watch:
     """Who is told while it runs: `progress` the share done, `preview` a picture's makings every few steps."""
 
@@ -63,7 +78,7 @@ class Sculptor:
         grid: of tetrahedra.
         first: [N] metres, positive inside, the signed distance begun with.
         begun: vertices [V, 3] metres and triangles [F, 3] of the head begun with, finer than the grid can tell.
-        held: [N] 0 to 1, how firmly the surface stays where it began.
+        stays: how firmly each place stays where it began.
         reference: the photo's view.
         config: every number.
         guidance: judges other views; None for none.
@@ -74,13 +89,13 @@ class Sculptor:
         grid: TetGrid,
         first: Tensor,
         begun: tuple[np.ndarray, np.ndarray],
-        held: Tensor,
+        stays: Stays,
         reference: Reference,
         config: SculptConfig,
         guidance: ViewGuidance | None = None,
     ) -> None:
-        self._grid, self._held, self._config, self._guidance = grid, held, config, guidance
-        self._field = SurfaceField(grid, first, config.grid.reach, config.moves)
+        self._grid, self._stays, self._config, self._guidance = grid, stays, config, guidance
+        self._field = SurfaceField(grid, first, config.grid.reach, config.moves, stays.pliancy)
         self._rasteriser: Rasteriser = make_rasteriser(grid.device)
         self._target = _Target.of(reference, grid.device)
         self._generator = torch.Generator().manual_seed(config.seed)
@@ -122,11 +137,13 @@ class Sculptor:
             self._field.lay_band()
             sdf, deformation, bend, shift, departure = self._field.evaluate()
         surface = marching_tetrahedra(self._field.band.tetrahedra, sdf, deformation)
-        held = self._held.index_select(0, self._field.band.vertices)
+        held, smooth = (
+            price.index_select(0, self._field.band.vertices) for price in (self._stays.held, self._stays.smooth)
+        )
         return surface, {
             "sign": sign_consistency(sdf, surface.crossed, self._grid.cell).mean(),
             "hold": (held * bend.square().sum(dim=1)).mean(),
-            "smooth": (held * departure.square()).mean(),
+            "smooth": (smooth * departure.square()).mean(),
             "deformation": shift.square().sum(dim=1).mean(),
         }
 

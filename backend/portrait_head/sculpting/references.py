@@ -13,6 +13,7 @@ from portrait_head.sculpting.outline import Outline
 MARGIN = 0.035  # metres of picture around the head
 WHOLE = 0.99  # share of a pixel that must be known: depth is not averaged over an outline
 GRAZING = 0.25  # cosine to the viewer under which a normal tells nothing; twice that is trusted fully
+NEAR = 0.012  # metres between a surface and the bare head within which the photo's normals and depth are its own
 FACING = 0.4  # least cosine of a landmark's normal to the viewer
 
 

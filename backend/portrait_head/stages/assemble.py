@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 import portrait_head
-from portrait_head.asset import AssetMesh, HeadAsset, Material, PhotoPose, RigBone
+from portrait_head.asset import AssetMesh, Displacement, HeadAsset, Material, PhotoPose, RigBone
 from portrait_head.head_model import load_head_model
 from portrait_head.head_model.arkit import ARKIT_NAMES
 from portrait_head.head_model.model import HeadModel, Part
@@ -21,6 +21,7 @@ from portrait_head.stages.portrait import Portrait
 from portrait_head.stages.sculpt import Sculpt
 from portrait_head.stages.texture import Texture
 from portrait_head.texturing.ambient import Surroundings
+from portrait_head.texturing.bake import MIDLEVEL, BakeConfig, sixteen_bits
 from portrait_head.texturing.material_maps import Carved, hair_maps, head_maps
 from portrait_head.texturing.skin import faces_of
 
@@ -52,12 +53,12 @@ def run(
     progress: Progress,
 ) -> HeadAsset:
     """Put geometry, expressions, textures and rig together."""
-    model = load_head_model()
+    model, fit = load_head_model(), sculpt.refine(fit)
     meshes = [_head(model, fit.neutral, expressions.deltas)]
     if len(sculpt.hair_triangles):
         meshes.append(_hair(model, fit.neutral, sculpt, texture.hair_uvs))
     progress(0.1)
-    maps = _maps(model, request, fit, sculpt, texture, expressions)
+    maps, displacement = _maps(model, request, fit, sculpt, texture, expressions)
     progress(0.8)
     images = {
         "skin": texture.skin,
@@ -94,13 +95,14 @@ def run(
         generator=f"portrait-head {portrait_head.__version__}",
         photo=Path(request.photos[0]).name,
         licences=LICENCES,
+        displacement=displacement,
     )
 
 
 def _maps(
     model: HeadModel, request: HeadRequest, fit: Fit, sculpt: Sculpt, texture: Texture, expressions: Expressions
-) -> dict[str, tuple[np.ndarray | None, np.ndarray]]:
-    """Normals and packed map by the material's name."""
+) -> tuple[dict[str, tuple[np.ndarray | None, np.ndarray]], Displacement]:
+    """Normals and packed map by the material's name, and the skin's displacement."""
     rest = fit.neutral.astype(np.float64)
     around = Surroundings(
         vertices=rest,
@@ -114,7 +116,8 @@ def _maps(
     found = {"skin": head.skin, "eyes": head.eyes, "mouth": head.mouth}
     if len(sculpt.hair_triangles):
         found["hair"] = hair_maps(texture.hair, request.seed)
-    return {name: (maps.normal, maps.orm) for name, maps in found.items()}
+    displacement = Displacement("skin", sixteen_bits(head.displacement), BakeConfig().range, MIDLEVEL)
+    return {name: (maps.normal, maps.orm) for name, maps in found.items()}, displacement
 
 
 def _head(model: HeadModel, neutral: np.ndarray, deltas: np.ndarray) -> AssetMesh:

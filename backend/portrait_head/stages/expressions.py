@@ -24,13 +24,13 @@ class Expressions:
 
 
 def run(request: object, portrait: Portrait, fit: Fit, sculpt: Sculpt, progress: Progress) -> Expressions:
-    """Carry the head model's expressions to the fitted head at rest.
+    """Carry the head model's expressions to this head at rest.
 
-    Of the request, the photo and the hair nothing matters here; they are taken so that all stages are called alike.
+    Of the request and the photo nothing matters here; they are taken so that all stages are called alike.
     """
-    del request, portrait, sculpt
+    del request, portrait
     model = load_head_model()
     progress(0.2)
-    deltas = carry_expressions(model, fit.neutral)
+    deltas = carry_expressions(model, sculpt.refine(fit).neutral)
     progress(1.0)
     return Expressions(deltas)

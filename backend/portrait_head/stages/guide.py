@@ -111,9 +111,12 @@ def _with_person(request: HeadRequest, portrait: Portrait, guide: Guide, seer: S
     """The same with normals and depth of the person and not of the fit."""
     caption = seer.caption(request.prompt, portrait.image)
     mask = head_mask(portrait, guide)
-    photo = ReferencePhoto(portrait.image, mask, seer.identity_vector(portrait.identity), caption)
+    who = seer.identity_vector(portrait.identity)
+    photo = ReferencePhoto(portrait.image, mask, who, caption, guide.normals, guide.face)
     maps = seer.references(photo, request.preset)
     side = len(portrait.image)
+    if not maps.mask.any():
+        return replace(guide, caption=caption, warnings=seer.notes())
     normals = _resized(maps.normals, maps.mask, side)
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
     normals = np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)

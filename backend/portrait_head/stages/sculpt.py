@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,14 +20,17 @@ from portrait_head.geometry.tet_grid import TetGrid
 from portrait_head.geometry.winding import Solid
 from portrait_head.head_model import load_head_model, load_landmark_table
 from portrait_head.head_model.model import HeadModel
+from portrait_head.head_model.onto_surface import follow_sculpt, shown_skin
 from portrait_head.progress import Progress
 from portrait_head.rendering.preview import clay
 from portrait_head.request import HeadRequest
 from portrait_head.sculpting import rest
+from portrait_head.sculpting.agreement import disagreement
 from portrait_head.sculpting.config import SculptConfig, preset
+from portrait_head.sculpting.given_mesh import given_mesh
 from portrait_head.sculpting.guidance import ViewGuidance
 from portrait_head.sculpting.head_solid import HeadSolid, head_solid
-from portrait_head.sculpting.optimise import Sculptor, Watch
+from portrait_head.sculpting.optimise import Sculptor, Stays, Watch
 from portrait_head.sculpting.outline import Masks, Outline, head_outline
 from portrait_head.sculpting.references import Maps, Reference, make_reference
 from portrait_head.sculpting.start import depth_on_grid
@@ -38,7 +42,8 @@ from portrait_head.threads import torch_threads
 # MediaPipe's landmarks of eyes, nose and mouth: outer corners of the lids, the lids' edges under and over the pupils,
 # root, tip and wings of the nose, corners of the mouth, both lips.
 NEVER_HAIR = (33, 263, 159, 386, 145, 374, 168, 1, 129, 358, 61, 291, 0, 17)
-CHIN, BROWS = 152, (105, 334)
+CHIN, BROWS, MOUTH_CORNERS = 152, (105, 334), (61, 291)
+EAR_OUTLINE = 0.006  # metres round an ear where the outline is the ear's
 HAIRLINE = 0.004  # metres of face beside hair where normals and depth are not believed
 
 
@@ -56,6 +61,8 @@ class Sculpt:
         hair: [S] float32 metres, positive where the surface is hair's, negative where it is skin's.
         posed: [S, 3] float32 metres, the same surface with the photo's expression, as it was carved.
         warnings: sentences for the user.
+        head: [V, 3] float32 metres, the head of fixed topology at rest, laid onto the surface; None where it stays the
+            fit's.
     """
 
     style: str
@@ -67,6 +74,13 @@ class Sculpt:
     hair: np.ndarray
     posed: np.ndarray
     warnings: tuple[str, ...] = ()
+    head: np.ndarray | None = None
+
+    def refine(self, fit: Fit) -> Fit:
+        """The fit with its head, at rest and posed, as the carving has left it."""
+        if self.head is None:
+            return fit
+        return replace(fit, neutral=self.head, posed=fit.posed + (self.head - fit.neutral))
 
 
 def run(
@@ -83,36 +97,40 @@ def run(
     The carving happens in the photo's expression, where its cues are, and is carried to rest by the fit's own motion.
 
     Args:
-        request: its preset chooses the configuration.
+        request: its preset chooses the configuration, its initial mesh the surface begun with.
         portrait: masks.
-        fit: the head begun with.
+        fit: the head begun with where no mesh is given.
         guide: normals and depth.
         progress: told how far it is.
         config: instead of the preset's.
         guidance: judges views from elsewhere; None for none.
 
     Raises:
-        PortraitHeadError: `sculpt_diverged` if a loss is not a number.
+        PortraitHeadError: `sculpt_diverged` if a loss is not a number; what a given mesh raises.
     """
     model = load_head_model()
     config = config or preset(request.preset)
-    if guide.reference_normals is not None or guide.reference_depth is not None:
-        config = config.scaled(config.referenced)
-    else:
-        config = config.unreferenced()
+    referenced = guide.reference_normals is not None or guide.reference_depth is not None
+    config = config.scaled(config.referenced) if referenced else config.unreferenced()
     growth = grow_hair(model, request, portrait, fit)
     progress(0.05)
     posed, neutral = head_solid(model, fit.posed), head_solid(model, fit.neutral)
     outline = photo_outline(request, portrait, fit, guide, growth)
-    points = np.concatenate([posed.vertices, growth.vertices])
+    given = None
+    if request.initial_mesh:
+        given = given_mesh(Path(request.initial_mesh), model, fit.posed, posed.cut)
+    points = np.concatenate([posed.vertices, growth.vertices, *([] if given is None else [given.kept])])
     reference = _reference(model, fit, guide, growth, outline, points, config.image_size)
     bounds = torch.from_numpy(np.stack([points.min(axis=0), points.max(axis=0)]))
     bounds += torch.tensor([[-1.0], [1.0]]) * config.grid.margin
     grid = TetGrid.over(bounds, config.grid.resolution)
-    first = depth_on_grid(grid, lambda at: _depth(at, posed, growth.volume, config))
+    if given is None:
+        first, begun = depth_on_grid(grid, lambda at: _depth(at, posed, growth.volume, config)), _begun(posed, growth)
+    else:
+        first, begun = depth_on_grid(grid, given.solid().depth), (given.vertices, given.triangles)
     progress(0.12)
-    held = _held(grid, fit.posed[_ears(model)], config)
-    sculptor = Sculptor(grid, first, _begun(posed, growth), held, reference, config, guidance)
+    stays = _stays(grid, model, fit, posed, growth, config, told=referenced or guidance is not None)
+    sculptor = Sculptor(grid, first, begun, stays, reference, config, guidance)
 
     def show(vertices: np.ndarray, triangles: np.ndarray) -> None:
         progress.show(clay(vertices, triangles, fit.camera))
@@ -126,6 +144,8 @@ def run(
     if growth.volume is not None:
         hair = growth.volume.depth(vertices) - posed.depth(vertices)
         hair_vertices, hair_triangles = _hair(growth.volume, neutral, resting, carved.triangles, config)
+    progress(0.97)
+    head = _laid(model, fit, (resting, carved.triangles), hair, reference) if referenced else None
     progress(1.0)
     return Sculpt(
         growth.style if len(hair_triangles) else "none",
@@ -136,7 +156,8 @@ def run(
         carved.triangles,
         hair.astype(np.float32),
         carved.vertices,
-        growth.warnings + outline.warnings,
+        growth.warnings + outline.warnings + (() if given is None else given.warnings),
+        head,
     )
 
 
@@ -186,7 +207,7 @@ def photo_outline(request: HeadRequest, portrait: Portrait, fit: Fit, guide: Gui
     """Where the portrait shows the edge of this head, and where that can be believed."""
     landmarks = load_landmark_table().positions(fit.posed)
     masks = Masks(portrait.person, growth.mask, portrait.skin, portrait.valid, growth.volume is not None)
-    return head_outline(
+    outline = head_outline(
         masks,
         portrait.image,
         fit.camera,
@@ -194,6 +215,19 @@ def photo_outline(request: HeadRequest, portrait: Portrait, fit: Fit, guide: Gui
         chin=float(landmarks[CHIN, 1]),
         brow=float(landmarks[list(BROWS), 1].mean()),
     )
+    ears = _ear_pixels(load_head_model(), fit) & ~growth.mask
+    return replace(outline, trust=np.where(ears, np.float32(0.0), outline.trust))
+
+
+def _ear_pixels(model: HeadModel, fit: Fit) -> np.ndarray:
+    """[S, S] bool: where the photo may show the ears."""
+    metres = float(np.linalg.norm(fit.camera.position)) / fit.camera.focal
+    drawn = np.zeros((fit.camera.height, fit.camera.width), np.uint8)
+    for side in ("left", "right"):
+        hull = cv2.convexHull(fit.camera.project(fit.posed[model.regions[f"ear_{side}"]]).astype(np.float32))
+        cv2.fillConvexPoly(drawn, np.round(hull).astype(np.int32), (1,))
+    reach = 2 * round(EAR_OUTLINE / metres) + 1
+    return cv2.dilate(drawn, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))) > 0
 
 
 def _reference(
@@ -215,11 +249,53 @@ def _reference(
     return make_reference(fit.camera, outline, maps, guide.depth, points, landmarks, normals, size)
 
 
-def _held(grid: TetGrid, ears: np.ndarray, config: SculptConfig) -> torch.Tensor:
-    """[N] how firmly the grid's vertices stay where they began; `ears` [E, 3] metres."""
-    near, _ = KDTree(ears).query(grid.vertices.cpu().numpy(), distance_upper_bound=config.ear_reach)
-    beside = np.clip(1 - near / config.ear_reach, 0.0, 1.0)
-    return torch.from_numpy((1 + (config.hold_ears - 1) * beside).astype(np.float32))
+def _stays(
+    grid: TetGrid,
+    model: HeadModel,
+    fit: Fit,
+    posed: HeadSolid,
+    growth: Growth,
+    config: SculptConfig,
+    told: bool,
+) -> Stays:
+    """What may leave its place: hair and the jaw line; all of the skin where references or guidance tell it how."""
+    places = grid.vertices.cpu().numpy()
+    hairy, ears = np.zeros(len(places)), fit.posed[_ears(model)]
+    covered = np.zeros(len(ears), bool)
+    if growth.volume is not None:
+        above = growth.volume.depth(places) - depth_on_grid(grid, posed.depth).cpu().numpy()
+        covered = growth.volume.depth(ears) > 0
+        hairy = np.maximum(np.clip(above / config.hair_lead, 0.0, 1.0), _beside(places, ears[covered], config))
+    beside = _beside(places, ears[~covered], config) * (1 - hairy)
+    pliancy = np.ones(len(places))
+    if not told:
+        mouth = load_landmark_table().positions(fit.posed)[list(MOUTH_CORNERS), 1].mean()
+        jaw = np.clip((mouth - places[:, 1]) / config.jaw_lead, 0.0, 1.0)
+        pliancy = np.maximum(hairy, jaw * (1 - beside))
+    held = 1 + (config.hold_ears - 1) * beside
+    smooth = held * (1 + (config.smooth_bent - 1) * (hairy if told else pliancy))
+    return Stays(*(torch.from_numpy(values.astype(np.float32)).to(grid.device) for values in (held, smooth, pliancy)))
+
+
+def _laid(
+    model: HeadModel, fit: Fit, sculpt: tuple[np.ndarray, np.ndarray], hair: np.ndarray, reference: Reference
+) -> np.ndarray | None:
+    """The fitted head at rest laid onto the sculpt [V, 3] float32; None where the references like it no better.
+
+    Without references there is nothing that knows the skin better than the fit, and nothing to judge by.
+    """
+    found = follow_sculpt(model, fit.neutral.astype(np.float64), sculpt, hair).vertices.astype(np.float32)
+    skin = shown_skin(model)
+    moved = disagreement(reference, (fit.posed + (found - fit.neutral)).astype(np.float64), skin)
+    return found if moved.less_than(disagreement(reference, fit.posed.astype(np.float64), skin)) else None
+
+
+def _beside(places: np.ndarray, ears: np.ndarray, config: SculptConfig) -> np.ndarray:
+    """[N] from 1 at the ears' vertices [E, 3] to 0 at `config.ear_reach` from them and where there are none."""
+    if len(ears) == 0:
+        return np.zeros(len(places))
+    near, _ = KDTree(ears).query(places, distance_upper_bound=config.ear_reach)
+    return np.clip(1 - near / config.ear_reach, 0.0, 1.0)
 
 
 def _begun(head: HeadSolid, growth: Growth) -> tuple[np.ndarray, np.ndarray]:

@@ -32,6 +32,8 @@ SMALL_SHARE = 2  # eyes, mouth and lashes have half the skin's side
 SMALL_LIMIT = 1024
 
 SMILES = ("mouthSmileLeft", "mouthSmileRight", "cheekSquintLeft", "cheekSquintRight")
+# A broad smile may be told as dimples and a raised upper lip, which fold the cheeks about half as much.
+HALF_SMILES = ("mouthDimpleLeft", "mouthDimpleRight", "mouthUpperUpLeft", "mouthUpperUpRight")
 BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
 FULL_SMILE = 0.8  # sum of smile and cheek weights of one side at which the cheeks are folded all they will
 CLOSED_BLINK = 0.7
@@ -45,7 +47,7 @@ class Texture:
 
     Attributes:
         skin: [S, S, 3].
-        confidence: [S, S] uint8, how well the photo saw each texel of the skin.
+        confidence: [S, S] uint8, how well the photo, or a painted view of the diffusion tier, saw the skin.
         eyes: [E, E, 3].
         mouth: [E, E, 3] teeth, tongue and cavity.
         lashes: [E, E, 4] with alpha.
@@ -68,7 +70,7 @@ class Texture:
 
 def run(request: HeadRequest, portrait: Portrait, fit: Fit, sculpt: Sculpt, progress: Progress) -> Texture:
     """Paint head and hair from the portrait."""
-    model = load_head_model()
+    model, fit = load_head_model(), sculpt.refine(fit)
     size = min(request.texture_size, QUICK_SIZE) if request.preset == "quick" else request.texture_size
     small = min(size // SMALL_SHARE, SMALL_LIMIT)
     view = PhotoView(portrait.image, portrait.valid, portrait.landmarks, portrait.person, portrait.hair, portrait.skin)
@@ -106,8 +108,9 @@ def run(request: HeadRequest, portrait: Portrait, fit: Fit, sculpt: Sculpt, prog
 
 
 def _smile(fit: Fit) -> float:
-    weights = [float(fit.expression[ARKIT_NAMES.index(name)]) for name in SMILES]
-    return min(1.0, sum(weights) / 2 / FULL_SMILE)
+    weight = {name: float(fit.expression[ARKIT_NAMES.index(name)]) for name in (*SMILES, *HALF_SMILES)}
+    both_sides = sum(weight[name] for name in SMILES) + sum(weight[name] for name in HALF_SMILES) / 2
+    return min(1.0, both_sides / 2 / FULL_SMILE)
 
 
 def _stored(colour: np.ndarray) -> np.ndarray:

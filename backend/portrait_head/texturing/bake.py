@@ -8,14 +8,10 @@ interpolated; the tangent frames are those of every single texel.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from portrait_head.geometry.surface import vertex_normals
 from portrait_head.rendering.raycast import RayCaster
@@ -23,6 +19,7 @@ from portrait_head.texturing.shaping import step
 from portrait_head.texturing.tangents import TangentFrames, into_tangent_space
 from portrait_head.texturing.uv_raster import UvRaster
 
+MIDLEVEL = 32768 / 65535  # the sixteen-bit value of no displacement, over the largest
 _START = 1e-5  # metres behind the surface where rays begin, so that a sculpt on the very surface is met
 _LEAST = 1e-3  # of a unit vector: a turn that eight bits do not hold
 _AT_ONCE = 1 << 19  # texels; keeps arrays small
@@ -115,15 +112,9 @@ def bake(
     return SculptDetail(local, (distance * sure).astype(np.float32), met)
 
 
-def write_displacement(path: Path, metres: np.ndarray, config: BakeConfig = BakeConfig()) -> None:
-    """Heights [H, W] as a 16-bit PNG that carries its scale (metres) and midlevel as text, for whoever opens it.
-
-    metres = (value / 65535 - midlevel) * scale.
-    """
-    note, midlevel = PngInfo(), 32768 / 65535
-    note.add_text("displacement", json.dumps({"unit": "metre", "scale": config.range, "midlevel": midlevel}))
-    value = np.rint((np.clip(metres / config.range, -0.5, 0.5) + midlevel) * 65535)
-    Image.fromarray(np.clip(value, 0, 65535).astype(np.uint16)).save(path, pnginfo=note)
+def sixteen_bits(metres: np.ndarray, config: BakeConfig = BakeConfig()) -> np.ndarray:
+    """Heights [H, W] metres as uint16: metres = (value / 65535 - `MIDLEVEL`) * `BakeConfig.range`."""
+    return np.clip(np.rint((metres / config.range + MIDLEVEL) * 65535), 0, 65535).astype(np.uint16)
 
 
 def _met(

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from portrait_head.texturing.blending import multiband
 from portrait_head.texturing.noise import band_noise, random_phase, triplanar
-from portrait_head.texturing.shaping import step
 from portrait_head.texturing.surface_fill import fill, gather
 from portrait_head.texturing.uv_raster import UvRaster
 
@@ -44,6 +44,7 @@ def complete(
     mirror: np.ndarray,
     laplacian: csr_matrix,
     detail: np.ndarray,
+    lent: np.ndarray | None = None,
     config: CompletionConfig = CompletionConfig(),
 ) -> np.ndarray:
     """Texels [N, 3] float32 sRGB without holes.
@@ -57,22 +58,24 @@ def complete(
         mirror: [V] the vertex on the other side.
         laplacian: of the head's mesh.
         detail: [N, 3] skin detail of mean 0 for what neither side shows.
+        lent: [V], 0 to 1, how far a vertex may be completed from the other side; without it everything may.
     """
+    lent = np.ones(len(tone), np.float32) if lent is None else lent
     own, own_trust = gather(raster.weights, colour, trust)
     other, other_trust = own[mirror], own_trust[mirror]
     # The sides differ in tone: the difference where both are seen says how to shift the mirrored one.
     both = np.minimum(own_trust, other_trust)
     shift = fill(laplacian, own - other, both, np.zeros(3), smoothness=2.0, pull=0.01)
-    borrowed = config.mirror_trust * other_trust * (1 - own_trust)
+    borrowed = config.mirror_trust * other_trust * (1 - own_trust) * lent
     total = own_trust + borrowed
     known = (own * own_trust[:, None] + (other + shift) * borrowed[:, None]) / np.maximum(total, 1e-6)[:, None]
     smooth = fill(laplacian, known, total, tone, pull=pull)
 
     texels = raster.spread(smooth) + detail
     from_mirror = mirrored(raster, np.concatenate([colour, trust[:, None]], axis=1))
-    amount = step(from_mirror[:, 3], 0.05, 0.6)[:, None]
-    texels += (from_mirror[:, :3] + raster.spread(shift) - texels) * amount
-    texels += (colour - texels) * step(trust, 0.05, 0.85)[:, None]
+    from_there = from_mirror[:, :3] + raster.spread(shift)
+    texels = multiband(raster, texels, from_there, from_mirror[:, 3] * raster.spread(lent))
+    texels = multiband(raster, texels, colour, trust)
     return np.clip(texels, 0.0, 1.0).astype(np.float32)
 
 

@@ -10,8 +10,8 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from portrait_head.geometry.capsule import COLUMNS, Capsule
+from portrait_head.geometry.surface import vertex_normals
 from portrait_head.rendering.camera import PinholeCamera
-from portrait_head.rendering.preview import vertex_normals
 from portrait_head.texturing.noise import band_noise
 from portrait_head.texturing.projection import depth_view, project
 from portrait_head.texturing.sampling import sample_texture
@@ -29,8 +29,9 @@ class HairConfig:
     strand_contrast: float = 0.15
     lock_contrast: float = 0.12  # locks: what bundles of strands do together
     nape_shade: float = 0.16  # rank lost towards the nape, where hair lies in the head's shadow
-    fade: float = 0.010  # from the edge of the mesh inwards
-    fade_ragged: float = 0.005  # how far single strands reach over it
+    fade: float = 0.005  # from the end of a strand inwards
+    lock_ends: float = 0.008  # how far from the edge of the mesh the shortest locks end
+    strand_ends: float = 0.004  # and the shortest strands of a lock
     wave: float = 0.006  # sideways wandering of strands, as a share of the way round the head
     grid: tuple[int, int] = (64, 128)  # rows and columns of the smooth colours
     mirror_trust: float = 0.5
@@ -84,7 +85,7 @@ def paint_hair(
     photo = project(image, hair_mask[..., None], camera, vertices, normals, seen, raster)
     colour = raster.sparse_image(photo.colour)
     trust = raster.sparse_image(photo.shares[:, 0])
-    strands, ragged = _strands(shape, capsule, seed, config)
+    strands, ragged, ends = _strands(shape, capsule, seed, config)
 
     # The smooth colours first: where the photo ends, strands go on in the colour it ended with.
     height = np.linspace(0.0, 1.0, shape[0], dtype=np.float32)[:, None] * np.ones(shape[1], np.float32)
@@ -104,7 +105,7 @@ def paint_hair(
     out = np.empty((*shape, 4), np.float32)
     out[..., :3] = raster.image(raster.flat(np.clip(grown, 0, 1)))
     edge = raster.image(raster.spread(_edge_distance(vertices, triangles))[:, None])[..., 0]
-    out[..., 3] = step(edge - config.fade_ragged * (0.5 + 0.5 * ragged), 0.0, config.fade)
+    out[..., 3] = step(edge - ends, 0.0, config.fade)
     return out
 
 
@@ -121,8 +122,12 @@ def _raster(
     return UvRaster(shape, raster.texels, index[raster.triangle].astype(np.int32), raster.weights)
 
 
-def _strands(shape: tuple[int, int], capsule: Capsule, seed: int, config: HairConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Rank offsets [H, W] of strands and locks, and noise [H, W] of about -1 to 1 that follows single strands."""
+def _strands(
+    shape: tuple[int, int], capsule: Capsule, seed: int, config: HairConfig
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rank offsets of strands and locks, noise of about -1 to 1 that follows single strands, metres by which strands
+    end before the mesh does: each [H, W].
+    """
     rows, columns = shape
     v, u = np.meshgrid((np.arange(rows) + 0.5) / rows, (np.arange(columns) + 0.5) / columns, indexing="ij")
     wander = band_noise(256, (40.0, 256.0), seed)[..., None]
@@ -146,7 +151,14 @@ def _strands(shape: tuple[int, int], capsule: Capsule, seed: int, config: HairCo
         lock[used] += part * _tile(locks, u_moved[used] * turns / 4, v[used] * 1.5 + 0.29 * octave)
     strand, lock = np.clip(strand, -2.2, 2.2), np.clip(lock, -2.2, 2.2)
     rank = config.strand_contrast * strand + config.lock_contrast * lock
-    return rank.astype(np.float32), (np.clip(strand * 0.8 + lock * 0.4, -1.5, 1.5) / 1.5).astype(np.float32)
+    ragged = np.clip(strand * 0.8 + lock * 0.4, -1.5, 1.5) / 1.5
+    ends = config.lock_ends * _share(lock) + config.strand_ends * _share(strand)
+    return rank.astype(np.float32), ragged.astype(np.float32), ends.astype(np.float32)
+
+
+def _share(noise: np.ndarray) -> np.ndarray:
+    """Noise of deviation 1 as 0 to 1."""
+    return np.clip(0.5 + noise / 3, 0.0, 1.0)
 
 
 def _hanging_rows(capsule: Capsule) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from portrait_head.head_model.model import HeadModel
 from portrait_head.head_model.onto_surface import sculpt_trust
 from portrait_head.texturing.ambient import Surroundings, VertexAmbient, texel_ambient, vertex_ambient
-from portrait_head.texturing.bake import BakeConfig, BaseMesh, SculptDetail, bake
+from portrait_head.texturing.bake import BakeConfig, BaseMesh, bake
 from portrait_head.texturing.relief import ReliefConfig, skin_height, slopes
 from portrait_head.texturing.roughness import (
     RoughnessConfig,
@@ -90,12 +90,17 @@ class Carved:
 
 @dataclass(frozen=True)
 class HeadMaps:
-    """The maps of the head's materials and the sculpt's detail that went into the skin's."""
+    """The maps of the head's materials, and what of the sculpt is beside them.
+
+    Attributes:
+        skin, eyes, mouth: see `Maps`.
+        displacement: [S, S] float32 metres from the head's skin to the sculpt along the skin's normal.
+    """
 
     skin: Maps
     eyes: Maps
     mouth: Maps
-    detail: SculptDetail
+    displacement: np.ndarray
 
 
 def head_maps(
@@ -120,12 +125,12 @@ def head_maps(
     """
     frames = tangent_frames(around.vertices, around.quads, model.uvs)
     sky = vertex_ambient(around)
-    detail, skin_maps = _skin(model, around, carved, frames, sky, (skin, confidence), seed, config)
+    displacement, skin_maps = _skin(model, around, carved, frames, sky, (skin, confidence), seed, config)
     return HeadMaps(
         skin=skin_maps,
         eyes=_eyes(model, around.vertices, frames, sky, min(config.small, len(skin)), seed, config),
         mouth=_mouth(model, sky, min(config.small, len(skin))),
-        detail=detail,
+        displacement=displacement,
     )
 
 
@@ -192,7 +197,7 @@ def _skin(
     seen: tuple[np.ndarray, np.ndarray],
     seed: int,
     config: MapConfig,
-) -> tuple[SculptDetail, Maps]:
+) -> tuple[np.ndarray, Maps]:
     image, confidence = seen
     size = len(image)
     raster = head_raster("skin", size)
@@ -221,7 +226,7 @@ def _skin(
     value = half.spread(skin_roughness(model)) - rough.hollow * hollow / ReliefConfig().limit
     occlusion = texel_ambient(around, sky, head_raster("skin", min(size, config.sky_size)))
     occlusion = cv2.resize(occlusion, side, interpolation=cv2.INTER_LINEAR)
-    return detail, Maps(
+    return coarse.image(detail.distance[:, None])[..., 0], Maps(
         normal=raster.image(encoded(local, seed)),
         orm=packed(occlusion, half.image(value[:, None])[..., 0]),
     )

@@ -95,7 +95,9 @@ class MaskConfig:
     feather: float = 0.05
     hair_feather: float = 0.16  # skin gets darker towards the hair over this distance
     hair_margin: float = 0.06  # a hair mask's edge pixels are half skin
+    hair_rim: float = 0.035  # the outermost hair shows skin or background between the strands
     hair_shadow: float = 0.22  # how far hair throws a shadow
+    brow_margin: float = 0.015  # of the brows proper, which are as dark as the shadow of hair but belong to the face
     shadow_darkness: float = 9.0  # Lab, under the skin's median: what counts as that shadow
     stranger: float = 16.0  # Lab, colour distance (lightness at half weight) that is no longer this person's skin
     oval_margin: float = 0.05  # landmarks of the outline wander by this much
@@ -123,13 +125,14 @@ def photo_masks(view: PhotoView, config: MaskConfig = MaskConfig()) -> PhotoMask
         eyes |= polygon(marks, outline, shape, config.lid_margin * unit) > 0
     teeth = _between_lips(view.image, marks, unit, config)
     skin = view.skin > 0.5
-    brows = np.zeros(shape, bool)
+    brows, around_brows = np.zeros(shape, bool), np.zeros(shape, bool)
     for outline in (BROW_LEFT, BROW_RIGHT):
-        brows |= polygon(marks, outline, shape, config.feature_margin * unit) > 0
+        brows |= polygon(marks, outline, shape, config.brow_margin * unit) > 0
+        around_brows |= polygon(marks, outline, shape, config.feature_margin * unit) > 0
     away, shaded = _colour_tests(view.image, skin & inner_oval & ~near_hair, hair, unit, config)
     surface = inside & (inner_oval | (skin & ~away)) & ~near_hair & ~(shaded & ~brows) & ~eyes & ~teeth
     lips = (polygon(marks, LIPS_OUTER, shape, -config.lip_margin * unit) > 0) & ~teeth & inside
-    features = eyes | brows | (polygon(marks, LIPS_OUTER, shape, config.lip_surround * unit) > 0)
+    features = eyes | around_brows | (polygon(marks, LIPS_OUTER, shape, config.lip_surround * unit) > 0)
     features |= polygon(marks, NOSTRILS, shape, config.feature_margin * unit / 2) > 0
     plain = surface & ~features & skin
     if plain.sum() < 0.02 * max(oval.sum(), 1):  # a skin mask that found nothing: the oval has to do
@@ -140,7 +143,7 @@ def photo_masks(view: PhotoView, config: MaskConfig = MaskConfig()) -> PhotoMask
         surface=_feathered(surface, radius) * np.where(brows, 1.0, from_hair).astype(np.float32),
         bare=_feathered(surface & ~features, radius) * from_hair,
         plain=_feathered(plain, radius) * from_hair,
-        hair=_feathered(hair & inside, radius),
+        hair=_feathered(cv2.erode((hair & inside).astype(np.uint8), disc(config.hair_rim * unit)) > 0, radius),
         lips=_feathered(lips, 1.0),
         face=(oval & inside & ~near_hair).astype(np.float32),
     )

@@ -11,6 +11,7 @@ import torch
 
 from portrait_head.diffusion.views import ViewAngles
 from portrait_head.progress import Progress
+from portrait_head.rendering.camera import PinholeCamera
 from portrait_head.rendering.tensor_camera import TensorCamera
 from portrait_head.texturing.painted_scene import PaintSurface, Scene
 from portrait_head.texturing.refinement import (
@@ -23,7 +24,7 @@ from portrait_head.texturing.refinement import (
     refine,
     structure_distance,
 )
-from portrait_head.texturing.view_order import framing_camera
+from portrait_head.texturing.view_order import FramingConfig, filling, framing_camera
 from portrait_head.texturing.view_painting import ViewPainter, ViewPaintingConfig, paint_views
 
 _PAINTING_SHARE = 0.4  # of the time; refinement takes the rest
@@ -64,7 +65,7 @@ def paint_with_prior(
     seed: int = 0,
     progress: Progress | None = None,
     device: torch.device | str = "cpu",
-    reference_camera: TensorCamera | None = None,
+    photo_camera: PinholeCamera | None = None,
     perceptual: Perceptual = structure_distance,
 ) -> list[PaintedTexture | None]:
     """Paint surfaces whose textures hold what the photo showed.
@@ -76,7 +77,7 @@ def paint_with_prior(
         seed: of everything random.
         progress: told fractions.
         device: of rendering; the prior may compute on another.
-        reference_camera: of the photo, scaled to the pictures' size; None looks from the front.
+        photo_camera: of the photo, whose view the refinement holds to (equation 9); None looks from the front.
         perceptual: see `refinement.refine`.
     """
     report = progress or Progress()
@@ -85,7 +86,7 @@ def paint_with_prior(
     share = _PAINTING_SHARE if refinement else 1.0
     painted = paint_views(scene, prior, config.painting, seed, Progress(lambda done: report(share * done)))
     if refinement is not None:
-        reference = _reference(scene, config.painting, reference_camera)
+        reference = reference_picture(scene, config.painting.framing, photo_camera)
         told = Progress(lambda done: report(share + (1 - share) * done))
         painted = refine(scene, painted, prior, refinement, seed + 1, told, reference, perceptual)
     found: list[PaintedTexture | None] = []
@@ -99,13 +100,15 @@ def paint_with_prior(
     return found
 
 
-def _reference(scene: Scene, config: ViewPaintingConfig, camera: TensorCamera | None) -> ReferencePicture:
-    """The given textures as the photo's camera sees them, where the photo was trusted.
+def reference_picture(scene: Scene, framing: FramingConfig, photo: PinholeCamera | None) -> ReferencePicture:
+    """The given textures as the photo's camera sees them, the head filling the picture, where the photo was trusted.
 
     Not the photo itself: its light is out of the textures by now and must not come back.
     """
-    if camera is None:
-        camera = framing_camera(ViewAngles(0.0, 0.0), scene.vertices, config.framing)
+    if photo is None:
+        camera = framing_camera(ViewAngles(0.0, 0.0), scene.vertices, framing)
+    else:
+        camera = filling(TensorCamera.from_pinhole(photo, scene.device), scene.vertices, framing)
     seen = scene.look(camera)
     trust = []
     for index, surface in enumerate(scene.surfaces):

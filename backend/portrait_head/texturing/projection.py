@@ -95,6 +95,7 @@ def project(
     normals: np.ndarray,
     seen: DepthView,
     raster: UvRaster,
+    read_at: np.ndarray | None = None,
     config: ProjectionConfig = ProjectionConfig(),
 ) -> Projected:
     """Photo colours for the texels of a raster: the mean of the pixels that a texel covers.
@@ -107,9 +108,11 @@ def project(
         normals: [V, 3] unit normals.
         seen: depth of everything that can hide the surface.
         raster: of the texture.
+        read_at: [V, 3] metres, where the photo is read for each vertex, if not at the vertex itself.
     """
     photo = image.astype(np.float32) / 255
     in_camera = camera.to_camera(vertices).astype(np.float32)
+    read_in_camera = in_camera if read_at is None else camera.to_camera(read_at).astype(np.float32)
     to_camera = camera.position - vertices
     to_camera /= np.linalg.norm(to_camera, axis=1, keepdims=True)
     cosine_at_vertex = (normals * to_camera).sum(axis=1).astype(np.float32)
@@ -122,12 +125,14 @@ def project(
         rows = facing[start : start + _TEXELS_AT_ONCE]
         points = raster.weights[rows] @ in_camera
         at = camera.project_camera(points).astype(np.float32)
-        pixels[rows] = at
+        read = at if read_at is None else camera.project_camera(raster.weights[rows] @ read_in_camera)
+        read = read.astype(np.float32)
+        pixels[rows] = read
         trust = step(cosine[rows], config.grazing_cosine, config.trusted_cosine)
         trust *= ((at > 0) & (at < [camera.width, camera.height])).all(axis=1)
         trust *= sample(seen.clear, at * seen.scale)
         trust *= _visible(points, at, cosine[rows], trust > 0, camera, seen, config)
-        shares[rows] = trust[:, None] * sample(masks, at).reshape(len(rows), -1)
+        shares[rows] = trust[:, None] * sample(masks, read).reshape(len(rows), -1)
         facing[start : start + len(rows)] = np.where(trust > 0, rows, -1)
     good = facing[facing >= 0]
     colour[good] = _area_mean(photo, pixels, good, raster)

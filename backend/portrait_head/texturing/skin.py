@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from portrait_head.geometry.surface import vertex_normals
 from portrait_head.head_model.model import HeadModel
+from portrait_head.photo.skin_tone import white_balance
 from portrait_head.rendering.camera import PinholeCamera
 from portrait_head.rendering.lighting import linear_to_srgb, srgb_to_linear
-from portrait_head.rendering.preview import vertex_normals
+from portrait_head.texturing.brows import unstretched
 from portrait_head.texturing.completion import blotches, complete, skin_detail
 from portrait_head.texturing.delight import (
     LUMINANCE,
@@ -53,7 +55,7 @@ class SkinConfig:
     tone_pull: float = 0.01
     lip_softening: float = 0.2  # towards the skin: only their middle is as red as their median
     lip_pull: float = 0.25  # lips that were not seen take the colour of those that were, not of the skin around
-    crease_lift: float = 0.55  # of the folds of a full smile
+    crease_lift: float = 0.75  # of the folds of a full smile
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,8 @@ def paint_skin(
     normals = vertex_normals(head.posed, skin)
     purposes = np.stack([masks.surface, masks.bare, masks.plain, masks.lips, masks.hair], axis=-1)
     seen = depth_view(head.posed, blockers, camera)
-    photo = project(view.image, purposes, camera, head.posed, normals, seen, raster)
+    read_at = unstretched(head.posed, head.neutral, skin, view.image, view.landmarks, camera)
+    photo = project(view.image, purposes, camera, head.posed, normals, seen, raster, read_at)
     at_rest = vertex_normals(head.neutral, skin)
     open_sky = ambient_occlusion(head.neutral, at_rest, blockers)
     photo.shares[:, :HAIR] *= raster.spread(_limit(head, open_sky, config))[:, None]
@@ -140,11 +143,11 @@ def paint_skin(
         both_sides, seen_bare = gather(raster.weights, srgb_to_linear(photo.colour), photo.shares[:, BARE])
         bare = Seen(both_sides, seen_bare * face)
         gain = _light_gain(Seen(lit, seen_plain * face), bare, normals, model.mirror, laplacian, delight)
+        gain = gain * white_balance(_tone(lit, gain, face, seen_plain)) ** np.float32(delight)
         # What lies in deep shadow is noise once it is brightened: the lit side of the face tells more.
         deeper = darker_than_mirror(bare.linear, bare.trust, model.mirror, laplacian)
         photo.shares[:, :LIPS] *= 1 - raster.spread(step(deeper, config.shadow_from, config.shadow_to))[:, None]
-    good = np.flatnonzero((face > 0) & (seen_plain > 0.2))
-    tone = np.median((lit * gain)[good], axis=0) if measured else np.array(config.default_tone, np.float32)
+    tone = _tone(lit, gain, face, seen_plain) if measured else np.array(config.default_tone, np.float32)
     tone = tone.astype(np.float32)
 
     before = _before(raster, photo, seen_trust, laplacian, tone)
@@ -163,7 +166,8 @@ def paint_skin(
     detail, fine = skin_detail(raster, colour, own_smooth, inner_face, points, facing, seed)
     tones, pull = _tones(model, tone, _lip_tone(colour, photo, tone, config), count, config)
     tones = tones + blotches(head.neutral, at_rest, seed + 5)
-    colour = complete(raster, colour, trust, tones, pull, model.mirror, laplacian, detail)
+    lent = 1 - _kept_brows(model, own_trust, laplacian)
+    colour = complete(raster, colour, trust, tones, pull, model.mirror, laplacian, detail, lent)
     colour *= 1 + fine[:, None]
     colour = mix(colour, linear_to_srgb(np.array(config.hole)), raster.spread(_holes(model, open_sky, config)))
     hairy = photo.shares[:, HAIR] if head.cropped else np.zeros_like(trust)
@@ -238,6 +242,12 @@ def _light_gain(
     return gain * np.exp(-np.float32(delight) * uneven(bare.linear * gain, bare.trust, laplacian))
 
 
+def _tone(lit: np.ndarray, gain: np.ndarray, face: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """[3] linear RGB of the face's skin with a gain [V, 3] on what the photo shows."""
+    good = np.flatnonzero((face > 0) & (seen > 0.2))
+    return np.median((lit * gain)[good], axis=0)
+
+
 def _before(
     raster: UvRaster, photo: Projected, trust: np.ndarray, laplacian: csr_matrix, tone: np.ndarray
 ) -> np.ndarray:
@@ -300,10 +310,21 @@ def _tones(
     return tones, pull
 
 
+def _kept_brows(model: HeadModel, seen: np.ndarray, laplacian: csr_matrix) -> np.ndarray:
+    """How far [V] a vertex lies by a brow that the photo shows: the other one does not belong there as well."""
+    kept = np.zeros(len(seen))
+    for name in ("brow_left", "brow_right"):
+        rows = model.regions[name]
+        kept[rows] = step(np.asarray(np.median(seen[rows])), 0.3, 0.6)
+    around = fill(laplacian, kept[:, None], np.ones(len(seen)), np.zeros(1), smoothness=2.0, pull=0)[:, 0]
+    return np.clip(3 * around, 0, 1).astype(np.float32)
+
+
 def _holes(model: HeadModel, open_sky: np.ndarray, config: SkinConfig) -> np.ndarray:
     """How far [V] a vertex lies in a hole (nostrils, behind the lids) and is dark."""
     hole = 1 - step(open_sky, config.hidden_from, config.hidden_to)
     hole[model.regions["lips"]] *= config.lip_hole
+    hole[model.regions["rim"]] = 0.0  # where the neck ends, what it hides is the head's open inside
     for ear in ("ear_left", "ear_right"):
         hole[model.regions[ear]] *= config.ear_hole
     return hole.astype(np.float32)

@@ -33,9 +33,14 @@ def framing_camera(angles: ViewAngles, vertices: torch.Tensor, config: FramingCo
     """The camera of a view, zoomed and shifted so that the vertices [V, 3] (metres, head space) fill a square."""
     centre = (vertices.amin(dim=0) + vertices.amax(dim=0)) / 2
     wide = orbit_view(angles.elevation, angles.azimuth, config.distance, 30.0, centre, config.side, config.side).camera
-    pixels = wide.project(vertices)
+    return filling(wide, vertices, config)
+
+
+def filling(camera: TensorCamera, vertices: torch.Tensor, config: FramingConfig = FramingConfig()) -> TensorCamera:
+    """The same view, from the same place in the same direction, in which vertices [V, 3] (metres) fill a square."""
+    pixels = camera.project(vertices)
     low, high = pixels.amin(dim=0), pixels.amax(dim=0)
     zoom = config.side / (float((high - low).max()) * config.margin)
     middle = ((low + high) / 2).tolist()
-    x, y = ((was - here) * zoom + config.side / 2 for was, here in zip(wide.centre, middle, strict=True))
-    return TensorCamera(wide.rotation, wide.translation, wide.focal * zoom, (x, y), config.side, config.side)
+    x, y = ((was - here) * zoom + config.side / 2 for was, here in zip(camera.centre, middle, strict=True))
+    return TensorCamera(camera.rotation, camera.translation, camera.focal * zoom, (x, y), config.side, config.side)

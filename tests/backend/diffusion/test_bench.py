@@ -1,10 +1,12 @@
 """The benchmarks' own paths, at toy size."""
 
+import json
+
 import pytest
 import torch
 from portrait_head.benchmarks import diffusion_tier
 from portrait_head.benchmarks.guidance import measure
-from portrait_head.errors import PortraitHeadError
+from portrait_head.cli import main
 
 
 def test_it_compares_the_default_with_the_papers_code_in_one_run():
@@ -31,6 +33,16 @@ def test_the_whole_tier_is_timed_beside_the_embedded_one():
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_without_a_gpu_it_says_so():
-    with pytest.raises(PortraitHeadError, match="needs an NVIDIA GPU"):
-        next(measure())
+@pytest.mark.parametrize("name", ["guidance", "diffusion-tier"])
+def test_without_a_gpu_it_says_so_before_it_works(name, capsys):
+    assert main(["bench", name]) == 1
+    said = capsys.readouterr()
+    assert "needs an NVIDIA GPU" in said.err and "--tiny" in said.err
+    assert not said.out
+
+
+def test_a_line_is_a_json_object_for_scripts(capsys):
+    assert main(["bench", "guidance", "--tiny", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["way"] for line in lines] == ["default", "paper's code, float32", "paper's code, float16"]
+    assert all({"ratio", "steps_per_second", "peak_gb", "tflop_per_step"} <= line.keys() for line in lines)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 from portrait_head.diffusion import presets
-from portrait_head.diffusion.guidance import CombinedGuidance, ScoreDistillation
+from portrait_head.diffusion.guidance import CombinedGuidance, ScoreDistillation, _GivenGradient
 from portrait_head.diffusion.guidance_images import encode_normals
 from portrait_head.diffusion.memory_plan import PLANS
 from portrait_head.diffusion.noise_schedule import stable_diffusion_schedule
@@ -16,6 +16,7 @@ from portrait_head.errors import PortraitHeadError
 from portrait_head.rendering.orbit import orbit_view
 from portrait_head.rendering.tensor_camera import TensorCamera
 from portrait_head.sculpting.guidance import ViewGuidance
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from tests.backend.diffusion.analytic import AnalyticPredictor, gaussian
 from tests.backend.diffusion.toy_packs import SIDE, build_prior
@@ -174,6 +175,16 @@ class CrampedPrior(RecordingPrior):
         return self.shrinks
 
 
+def test_the_loss_lies_where_the_picture_does():
+    """The sculpt renders on the processor while the networks are on the GPU, which no test here has."""
+    with FakeTensorMode():
+        picture = torch.rand(1, 3, 8, 8, requires_grad=True)
+        loss = _GivenGradient.apply(picture, torch.rand(1, 3, 8, 8), torch.rand((), device="cuda"))
+        assert loss.device.type == "cpu"
+        (loss + picture.sum()).backward()
+        assert picture.grad is not None and picture.grad.device.type == "cpu"
+
+
 def test_a_full_device_is_met_once_with_a_smaller_plan(prior):
     roomy, cramped = RecordingPrior(prior), CrampedPrior(prior, failures=1, shrinks=True)
     ours, theirs = (ScoreDistillation(which, SETTINGS, "normal", 0)(ORBIT, render(), 0.0) for which in (roomy, cramped))
@@ -187,5 +198,5 @@ def test_a_device_that_stays_full_is_reported_with_what_to_change(prior, failure
     with pytest.raises(PortraitHeadError, match="out of memory while distilling") as caught:
         ScoreDistillation(cramped, SETTINGS, "normal", 0)(ORBIT, render(), 0.0)
     assert caught.value.kind == "out_of_memory"
-    assert "resolution" in caught.value.hint
+    assert "a larger one" in caught.value.hint and "embedded tier" in caught.value.hint
     assert cramped.asked == 1

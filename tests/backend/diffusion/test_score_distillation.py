@@ -250,7 +250,7 @@ def test_schedule_is_that_of_stable_diffusion():
     torch.testing.assert_close(stable_diffusion_schedule().alphas_cumprod, theirs, rtol=1e-5, atol=0)
 
 
-@pytest.mark.parametrize("preset", [presets.PAPER, presets.PAPER_CODE, presets.FAST, presets.CONSISTENT])
+@pytest.mark.parametrize("preset", presets.DISTILLATIONS.values(), ids=presets.DISTILLATIONS)
 def test_presets_run_and_cannot_be_changed(preset):
     predictor = AnalyticPredictor(stable_diffusion_schedule(), GAUSSIANS)
     timestep = preset.timesteps.sample(0.5, predictor.schedule.timesteps, torch.Generator().manual_seed(1))

@@ -10,7 +10,7 @@ from portrait_head.diffusion.guidance import ScoreDistillation
 from portrait_head.geometry.tet_grid import TetGrid
 from portrait_head.rendering.orbit import OrbitRanges, orbit_view
 from portrait_head.sculpting.config import FieldConfig, GridConfig, SculptConfig, Weights
-from portrait_head.sculpting.optimise import Sculptor, Watch
+from portrait_head.sculpting.optimise import Sculptor, Stays, Watch
 from portrait_head.sculpting.references import Reference
 
 from tests.backend.diffusion.known_head import ELLIPSOID, KnowingPrior, Mesh, gaps, globe, head, render
@@ -50,9 +50,10 @@ def sculpt(known: Mesh) -> tuple[Mesh, Mesh]:
     first = (1 - length) * length / (scaled / axes).norm(dim=1).clamp(min=1e-9)  # about the distance, metres
     directions, triangles = globe(3)
     begun = (directions * ELLIPSOID).astype(np.float32), triangles.astype(np.int32)
-    held = torch.zeros(grid.vertex_count)
+    free = torch.zeros(grid.vertex_count)
+    stays = Stays(free, free, free + 1)
     guidance = ScoreDistillation(KnowingPrior(known), presets.FAST, "normal", seed=0)
-    end = Sculptor(grid, first, begun, held, front_view(known), CONFIG, guidance).run(Watch())
+    end = Sculptor(grid, first, begun, stays, front_view(known), CONFIG, guidance).run(Watch())
     return begun, (end.vertices.astype(np.float64), end.triangles)
 
 

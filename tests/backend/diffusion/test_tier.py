@@ -1,5 +1,6 @@
 """The diffusion tier as a user runs it, on the processor, with toys of all its packs."""
 
+import itertools
 import json
 import shutil
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 pytest.importorskip("insightface")
@@ -14,13 +16,21 @@ pytest.importorskip("onnx")
 
 from portrait_head import HeadRequest, PortraitHeadError, generate, storage
 from portrait_head.asset import read_asset
+from portrait_head.cli import main
+from portrait_head.diffusion.memory_plan import PLANS
+from portrait_head.diffusion.presets import DISTILLATIONS
 from portrait_head.diffusion.tier import open_tier
 from portrait_head.identity.likeness import YAWS
 from portrait_head.models.store import PackStore
 from portrait_head.progress import Progress
+from portrait_head.request import GUIDANCE
 from portrait_head.sculpting.config import preset
 from portrait_head.stages import fit, guide, portrait, sculpt, texture
+from safetensors.torch import load_file, save_file
 
+from tests.backend.diffusion.test_full_device import FullDevice
+from tests.backend.diffusion.test_guidance import ORBIT, render
+from tests.backend.diffusion.test_inpainting import view as half_known
 from tests.backend.diffusion.toy_store import fill_store
 
 REQUEST = HeadRequest(photos=("sample",), tier="diffusion", preset="quick", device="cpu", texture_size=1024)
@@ -141,6 +151,69 @@ def test_a_second_run_repeats_nothing_until_a_pack_changes(job, models, own, mon
     assert all(stage["resumed"] for stage in report["stages"])
 
 
+def resumed(job: Path) -> dict[str, bool]:
+    """Which stages were found done."""
+    return {stage["name"]: stage["resumed"] for stage in json.loads((job / "report.json").read_text())["stages"]}
+
+
+KEPT = {"portrait", "fit", "guide", "sculpt", "expressions"}
+
+
+def share_of_skin_that_is_another(before: Path, after: Path) -> float:
+    """Of the texels that anything saw; nothing else may differ."""
+    done = resumed(after)
+    assert {name for name, was_done in done.items() if was_done} == KEPT
+    one, other = read_asset(before / "asset"), read_asset(after / "asset")
+    for mesh, same in zip(one.meshes, other.meshes, strict=True):
+        np.testing.assert_array_equal(mesh.vertices, same.vertices)
+    skins = [storage.load(folder / "05_texture", texture.Texture) for folder in (before, after)]
+    return float((skins[0].skin != skins[1].skin).any(axis=-1)[skins[0].confidence > 0].mean())
+
+
+def test_another_style_paints_the_skin_anew_and_keeps_the_shape(job, models, tmp_path, monkeypatch):
+    monkeypatch.setenv("PORTRAIT_HEAD_MODELS", str(models))
+    shutil.copytree(job, tmp_path / "job")
+    options = ["--tier", "diffusion", "--preset", "quick", "--device", "cpu", "--texture-size", "1024"]
+    made = ["generate", "--sample", *options, "--style", "a marble statue", "--output", str(tmp_path / "job")]
+    assert main(made) == 0
+
+    assert share_of_skin_that_is_another(job, tmp_path / "job") > 0.9  # what the photo saw as well
+
+
+def test_a_stylised_base_model_paints_the_skin_anew_and_keeps_the_shape(job, own, tmp_path, monkeypatch):
+    """It takes the place of the pack that paints; the identity adapter goes into it as into any other."""
+    monkeypatch.setenv("PORTRAIT_HEAD_MODELS", str(own.folder))
+    shutil.copytree(own.folder / "sd15", tmp_path / "style")
+    weights = tmp_path / "style" / "unet" / "diffusion_pytorch_model.safetensors"
+    save_file({name: value * 1.1 for name, value in load_file(weights).items()}, weights)
+    (tmp_path / "style" / "pack.json").unlink()
+    assert main(["models", "download", "realistic-vision", "--from", str(tmp_path / "style")]) == 0
+    shutil.copytree(job, tmp_path / "job")
+    generate(REQUEST, tmp_path / "job")
+
+    assert 0.2 < share_of_skin_that_is_another(job, tmp_path / "job") < 0.9  # not what the photo saw
+    used = {use["name"]: use for use in json.loads((tmp_path / "job" / "report.json").read_text())["packs"]["used"]}
+    assert used["realistic-vision"]["revision"] == "local"
+    assert "ip-adapter-faceid" in used
+
+
+def test_every_guidance_that_can_be_asked_for_guides(models):
+    """Normals of nothing in particular, pulled by each; the LoRA of `paper-code` stays out of the others' network."""
+    pulls = {}
+    for name in (*GUIDANCE, GUIDANCE[0]):
+        tier = open_tier(replace(REQUEST, guidance=name), store=PackStore(models))
+        with tier.guidance(None, np.zeros((478, 3)), "", 0) as guidance:
+            view = render()
+            guidance(ORBIT, view, 0.5).backward()
+            assert view.normals.grad is not None and torch.isfinite(view.normals.grad).all()
+            assert name not in pulls or torch.equal(pulls[name], view.normals.grad)
+            pulls[name] = view.normals.grad
+    assert {DISTILLATIONS[name].estimator for name in GUIDANCE} == {"csd", "ism", "ssd", "sds", "vsd"}
+    assert all(float(pull.abs().max()) > 0 for pull in pulls.values())
+    for one, other in itertools.combinations(pulls.values(), 2):
+        assert float((one - other).norm()) > 0.01 * float(one.norm())
+
+
 def test_references_drawn_by_the_models_bring_depth_too(job, models):
     seen, fitted = storage.load(job / "01_portrait", portrait.Portrait), storage.load(job / "02_fit", fit.Fit)
     request = replace(REQUEST, references="drawn", prompt="an astronaut")
@@ -162,6 +235,17 @@ def test_a_missing_pack_is_named_with_the_command_that_gets_it(own):
 
     assert error.kind == "pack_missing" and "text-to-normal" in error.message
     assert "portrait-head models download text-to-normal" in error.hint
+
+
+def test_a_half_download_is_called_one(own):
+    own.remove("sd15")
+    part = own.workplace("sd15") / "download" / "unet" / "diffusion_pytorch_model.safetensors.0123456789ab.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"half")
+    error = refusal(own)
+
+    assert error.kind == "pack_missing" and "sd15 half downloaded" in error.message
+    assert "portrait-head models download sd15" in error.hint
 
 
 def test_without_any_pack_all_are_named_and_the_licences_that_will_be_asked_for(tmp_path):
@@ -202,7 +286,7 @@ def test_a_model_of_another_family_is_refused_when_it_is_loaded(own, tmp_path):
 
     with (
         pytest.raises(PortraitHeadError) as caught,
-        tier.guidance(None, np.zeros((478, 3)), "", "quick", 0),
+        tier.guidance(None, np.zeros((478, 3)), "", 0),
     ):
         pass
     assert caught.value.kind == "wrong_architecture"
@@ -215,16 +299,29 @@ def test_the_commercial_set_does_without_the_adapter_and_cannot_draw(tmp_path):
 
     assert tier.packs.name == "commercial" and not tier.knows_the_person
     assert all(use.commercial_use for use in tier.uses())
-    with tier.guidance(None, np.zeros((478, 3)), "", "quick", 0) as guidance:
+    with tier.guidance(None, np.zeros((478, 3)), "", 0) as guidance:
         assert callable(guidance)
     with tier.painter(None, np.zeros((478, 3)), "") as painter:
         assert painter.prior.config.side == 32
     assert "predicted" in refusal(store, references="drawn").hint
 
 
-def test_without_a_gpu_it_says_so(models):
-    import torch
+def test_a_device_that_ran_full_is_in_the_report_and_the_next_phase_begins_small(models):
+    """A real network of the tier says once that there is no room for it."""
+    tier = open_tier(REQUEST, store=PackStore(models))
+    with tier.painter(None, np.zeros((478, 3)), "") as painter:
+        cramped = FullDevice(painter.prior, failures=1)
+        picture = painter.paint(half_known(), torch.Generator().manual_seed(0))
+        assert cramped.failures == 0 and torch.isfinite(picture).all()
+    assert tier.plan == PLANS[1]
+    (said,) = tier.notes()
+    assert "ran full" in said and "“careful”" in said and "Close other programs" in said
+    assert tier.notes() == ()
+    with tier.guidance(None, np.zeros((478, 3)), "", 0) as guidance:
+        assert guidance._prior.plan == PLANS[1]
 
+
+def test_without_a_gpu_it_says_so(models):
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     error = refusal(PackStore(models), device="auto")

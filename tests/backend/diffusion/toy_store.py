@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from tests.backend.diffusion.toy_packs import save_packs
 from tests.backend.identity.toy_faces import LANDMARKS, STRIDE, recogniser
-from tests.backend.models.test_face_normals import write_model
+from tests.backend.models.test_face_normals import write_sphere
 
 FACE_SHARE = 0.19  # of the picture's side, half a face in the middle of it
 
@@ -48,7 +48,7 @@ def _sources(folder: Path) -> dict[str, Path]:
         "ip-adapter-faceid": folder / "face_id",
         **{name: folder / name for name in faces},
         "few-step-lora": _few_step_lora(folder / "lora"),
-        "face-normals": write_model(folder / "face-normals"),
+        "face-normals": write_sphere(folder / "face-normals", radius=380.0),  # as wide as the picture is across
     }
 
 

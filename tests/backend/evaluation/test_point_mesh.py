@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from portrait_head.evaluation.point_mesh import triangulate_points, vertex_normals
+from portrait_head.evaluation.point_mesh import triangulate_points
+from portrait_head.geometry.surface import vertex_normals
 
 
 def edge_counts(triangles: np.ndarray) -> np.ndarray:

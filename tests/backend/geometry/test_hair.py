@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
+import cv2
 import numpy as np
 import pytest
 from portrait_head.geometry import surface
+from portrait_head.geometry.hair import STRAND_ROWS, STRANDS, _draw, _relief, hair_mesh
 from portrait_head.geometry.hair_settings import HairSettings
+from portrait_head.geometry.nearest import SurfaceIndex
 from portrait_head.head_model import load_head_model
 from portrait_head.rendering.raycast import RayCaster, visibility
+from portrait_head.request import HeadRequest
+from portrait_head.stages import sculpt as sculpt_stage
 
 from tests.backend.geometry.drawn_hair import draw
 from tests.backend.stages.sculpting import Laid, lay_hair
@@ -68,7 +74,7 @@ def test_the_mesh_is_outward_small_and_without_slivers_of_other_pieces(style: st
     assert result.hair_triangles.dtype == np.int32
     assert 1000 < len(result.hair_triangles) <= HairSettings().most_triangles + 10
     normals = surface.vertex_normals(result.hair_vertices.astype(float), result.hair_triangles)
-    high = (result.hair_vertices[:, 1] > 0.1) & (height_over_skin(result) > 0.001)
+    high = (result.hair_vertices[:, 1] > 0.085) & (height_over_skin(result) > 0.001)
     outward = result.hair_vertices[high] - (0, 0.06, 0)
     assert (np.einsum("nk,nk->n", normals[high], outward) > 0).mean() > 0.95
 
@@ -158,3 +164,35 @@ def test_hair_of_another_head_is_left_out() -> None:
     with_other = drawing.portrait.hair.copy()
     with_other[60:200, 10:80] = 1.0
     assert np.array_equal(lay_hair(drawing, hair=with_other).hair_vertices, sculpted("crop").hair_vertices)
+
+
+def test_a_mask_that_takes_ears_for_hair_puts_no_crop_over_them() -> None:
+    drawing, model = draw("crop", 25.0), load_head_model()
+    ears = model.vertices[np.concatenate([model.regions["ear_left"], model.regions["ear_right"]])]
+    hull = cv2.convexHull(drawing.fit.camera.project(ears[ears[:, 0] > 0]).astype(np.float32))
+    mask = cv2.fillConvexPoly(drawing.portrait.hair.copy(), np.round(hull).astype(np.int32), (1.0,))
+    mask = cv2.dilate(mask, np.ones((25, 25), np.uint8)) * drawing.bare
+    portrait = replace(drawing.portrait, hair=mask)
+    grown = sculpt_stage.grow_hair(model, HeadRequest(photos=("drawn.png",)), portrait, drawing.fit)
+    assert grown.volume is not None
+    assert (grown.volume.depth(ears) > 0.001).mean() < 0.02  # but for what the voxels blur
+
+
+def test_locks_have_relief_and_a_seed_of_their_own() -> None:
+    drawing = draw("bob")
+    rows, turned = np.arange(90.0), np.linspace(0, 143, 90)
+    one, again, other = (
+        _relief(rows, turned, _draw(90, STRANDS, STRAND_ROWS, np.random.default_rng(seed)), STRAND_ROWS)
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(one - other).max() > 0.1
+    assert np.abs(one).max() < 1.0
+    settings = HairSettings()
+    model = load_head_model()
+    portrait, fit = drawing.portrait, drawing.fit
+    grown = sculpt_stage.grow_hair(model, HeadRequest(photos=("drawn.png",)), portrait, fit)
+    assert grown.volume is not None
+    smooth, _ = hair_mesh(replace(grown.volume, strands=()), settings)
+    apart = SurfaceIndex(*hair_mesh(grown.volume, settings)).nearest(smooth).distance
+    assert 0.0002 < apart.mean() < settings.strand_height  # of half that height either way

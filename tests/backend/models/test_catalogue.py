@@ -86,6 +86,7 @@ def test_an_unknown_pack_is_answered_with_the_nearest_name():
         ('["config.json"]', "[]", "neither files nor weights"),
         ('"huggingface"', '"ftp"', "host is 'ftp'"),
         ('"huggingface"', '"https"', "no address"),
+        ("size_mb = 3", 'size_mb = 3\nnormal_axes = ["right", "left", "up"]', "one along each axis"),
         ('["toy"]', '["toy", "ball"]', "'ball', which is not in the catalogue"),
         ("[sets.all]", "[sets.toy]", "the name of a pack"),
         ("[sets.all]", "[packages.all]", "packages is no section"),

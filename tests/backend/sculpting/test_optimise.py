@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -11,8 +11,8 @@ from portrait_head.errors import PortraitHeadError
 from portrait_head.geometry.tet_grid import TetGrid
 from portrait_head.rendering.camera import PinholeCamera
 from portrait_head.rendering.orbit import OrbitView
-from portrait_head.sculpting.config import GridConfig, SculptConfig, preset
-from portrait_head.sculpting.optimise import Sculpted, Sculptor, Watch, neighbours, weighted_sum
+from portrait_head.sculpting.config import GridConfig, SculptConfig, Weights, preset
+from portrait_head.sculpting.optimise import Sculpted, Sculptor, Stays, Watch, neighbours, weighted_sum
 from portrait_head.sculpting.references import Reference
 from portrait_head.sculpting.views import View
 
@@ -36,13 +36,14 @@ def reference(wider: float) -> Reference:
     )  # fmt: skip
 
 
-def sculptor(wanted: Reference, config: SculptConfig = CONFIG, guidance=None) -> Sculptor:
+def sculptor(
+    wanted: Reference, config: SculptConfig = CONFIG, guidance=None, pliancy=lambda places: places[:, 0] * 0 + 1
+) -> Sculptor:
     grid = TetGrid.over(torch.tensor([[-0.12] * 3, [0.12] * 3], dtype=torch.float64), config.grid.resolution)
     first = RADIUS - grid.vertices.norm(dim=1)
     vertices, triangles = globe(24, 48, RADIUS)
-    return Sculptor(
-        grid, first, (vertices.numpy(), triangles.numpy()), torch.ones(len(first)), wanted, config, guidance
-    )
+    stays = Stays(torch.ones(len(first)), torch.ones(len(first)), pliancy(grid.vertices.float()))
+    return Sculptor(grid, first, (vertices.numpy(), triangles.numpy()), stays, wanted, config, guidance)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,14 @@ def test_what_nobody_asks_to_change_stays() -> None:
     apart = np.abs(np.linalg.norm(found.vertices, axis=1) - RADIUS)
     assert np.median(apart) < 6e-4  # of cells of 5 mm
     assert apart.max() < 2e-3
+
+
+def test_what_is_not_pliant_stays_where_the_outline_calls_it_away() -> None:
+    short = replace(CONFIG, settle_steps=1, refine_steps=10)
+    soft = sculptor(reference(1.1), short, pliancy=lambda places: (places[:, 0] > 0).float()).run(Watch())
+    x = soft.vertices[:, 0]
+    assert x.max() > 1.04 * RADIUS
+    assert -x.min() - RADIUS < 0.5 * (x.max() - RADIUS)  # by detail alone
 
 
 def test_progress_and_previews_are_told() -> None:
@@ -115,6 +124,13 @@ def test_a_loss_that_is_no_number_stops_with_its_name() -> None:
     assert caught.value.kind == "sculpt_diverged"
     with pytest.raises(PortraitHeadError, match="loss depth is inf"):
         weighted_sum({"normal": torch.tensor(1.0), "depth": torch.tensor(torch.inf)}, CONFIG.refine)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Weights)])
+def test_whatever_loss_is_no_number_is_named(name: str) -> None:
+    sound = {field.name: torch.tensor(1.0) for field in fields(Weights)}
+    with pytest.raises(PortraitHeadError, match=f"loss {name} is nan"):
+        weighted_sum({**sound, name: torch.tensor(torch.nan)}, CONFIG.refine)
 
 
 def test_triangles_that_share_an_edge_are_neighbours() -> None:

@@ -165,3 +165,37 @@ def test_broken_masks_end_in_a_sane_head(broken: str) -> None:
     assert (result.vertices.max(axis=0) < high + 0.12).all()
     if broken != "hair":
         assert any("misses the face" in warning for warning in result.warnings)
+
+
+def is_sane(result: Sculpt) -> bool:
+    """Closed, finite and about as large as a head with hair."""
+    low, high = load_head_model().vertices.min(axis=0), load_head_model().vertices.max(axis=0)
+    return (
+        bool(np.isfinite(result.vertices).all())
+        and is_closed_and_manifold(torch.from_numpy(result.posed).double(), torch.from_numpy(result.triangles))
+        and bool((result.vertices > low - 0.12).all() and (result.vertices < high + 0.12).all())
+    )
+
+
+def test_hair_that_leaves_the_picture_ends_in_a_sane_head_and_a_warning() -> None:
+    drawing = draw("long")
+    valid = drawing.portrait.valid.copy()
+    valid[:, : valid.shape[1] // 2 - 60] = False
+    seen = {name: getattr(drawing.portrait, name) * valid for name in ("hair", "person", "skin")}
+    result = sculpt(drawing, valid=valid, **seen)
+    assert is_sane(result)
+    assert result.style == "volume"
+    assert any("leaves the picture" in warning for warning in result.warnings)
+
+
+def test_a_hat_ends_in_a_sane_head_and_a_warning() -> None:
+    drawing = draw("bald")
+    top = int(np.nonzero(drawing.bare.any(axis=1))[0][0])
+    hat = np.zeros_like(drawing.bare)
+    hat[top - 60 : top + 40, 130:380] = True
+    person = np.maximum(drawing.portrait.person, hat.astype(np.float32))
+    result = sculpt(drawing, person=person, skin=drawing.portrait.skin * ~hat)
+    assert is_sane(result)
+    assert any("hat" in warning for warning in result.warnings)
+    crown = load_head_model().vertices[:, 1].max()
+    assert result.vertices[:, 1].max() < crown + 0.01  # the hat is no head

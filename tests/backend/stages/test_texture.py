@@ -5,9 +5,12 @@ import pytest
 from portrait_head.head_model import load_head_model
 from portrait_head.head_model.arkit import ARKIT_NAMES
 from portrait_head.progress import Progress
+from portrait_head.rendering.lighting import linear_to_srgb, srgb_to_linear
 from portrait_head.request import HeadRequest
 from portrait_head.stages import fit, guide, portrait, sculpt, texture
 from portrait_head.texturing.uv_raster import UvRaster, head_raster
+
+from tests.backend.texturing.seams import across, seams
 
 SIZE = 1024
 REQUEST = HeadRequest(photos=("sample",), texture_size=SIZE)
@@ -87,6 +90,31 @@ def test_the_photo_is_not_trusted_where_it_saw_nothing(sample, skin):
     assert trust[region(skin, "eye_socket_left", "eye_socket_right")].max() == 0
     cheeks = region(skin, "face") & (np.abs(points[:, 0]) < 0.04) & (points[:, 1] > 0) & (points[:, 1] < 0.015)
     assert np.median(trust[cheeks]) > 200
+
+
+def test_no_step_of_colour_runs_along_uv_seams(sample, skin):
+    picture = sample.skin.astype(np.float32) / 255
+    own = skin.sparse_image(np.ones(len(skin.texels), np.float32))
+    beside = (own[:, 1:] * own[:, :-1]) > 0
+    inside = np.abs(np.diff(picture, axis=1)).mean(axis=-1)[beside]
+    # Hair stands along the seam at the back, so its strands' contrast counts as inside too.
+    assert across(picture, seams("skin")).mean() <= np.percentile(inside, 90)
+
+
+def test_half_a_face_in_hard_shadow_gives_an_even_one(upstream: Upstream, skin):
+    seen, fitted, sculpted = upstream
+    nose = seen.landmarks[[10, 1, 152], 0].mean()
+    lit = 1 - 0.75 / (1 + np.exp(-(np.arange(seen.image.shape[1]) - nose)))
+    picture = linear_to_srgb(srgb_to_linear(seen.image.astype(np.float32) / 255) * lit[:, None].astype(np.float32))
+    shaded = replace(seen, image=np.rint(picture * 255).astype(np.uint8))
+    found = texture.run(REQUEST, shaded, fitted, sculpted, Progress())
+    x = skin.spread(load_head_model().vertices)[:, 0]
+    face = region(skin, "face")
+    light = srgb_to_linear(skin.flat(found.skin).astype(np.float32) / 255).mean(axis=1)
+    sides = [np.median(light[face & (side * x > 0.01)]) for side in (1, -1)]
+    # A quarter of the light comes back to within a quarter of it.
+    assert 0.75 < sides[0] / sides[1] < 1.33
+    assert min(sides) > 0.15
 
 
 def test_without_delighting_the_photo_stays(upstream: Upstream, sample, skin):

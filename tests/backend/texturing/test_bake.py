@@ -1,11 +1,8 @@
-import json
-
 import numpy as np
 import pytest
-from PIL import Image
 from portrait_head.head_model import load_head_model
 from portrait_head.head_model.onto_surface import shown_skin
-from portrait_head.texturing.bake import BakeConfig, BaseMesh, SculptDetail, bake, write_displacement
+from portrait_head.texturing.bake import MIDLEVEL, BakeConfig, BaseMesh, SculptDetail, bake, sixteen_bits
 from portrait_head.texturing.material_maps import encoded
 from portrait_head.texturing.tangents import tangent_frames
 from portrait_head.texturing.uv_raster import UvRaster, head_raster, rasterise
@@ -153,12 +150,10 @@ def test_a_head_baked_from_itself_is_nearly_flat():
     assert detail.met > 0.97
 
 
-def test_the_displacement_file_says_what_it_means(tmp_path):
-    metres = np.linspace(-0.004, 0.004, 64).reshape(8, 8)
-    write_displacement(tmp_path / "displacement.png", metres)
-    with Image.open(tmp_path / "displacement.png") as image:
-        note = json.loads(image.text["displacement"])  # pyright: ignore[reportAttributeAccessIssue]
-        value = np.asarray(image).astype(np.float64)
-    assert note["unit"] == "metre"
+def test_sixteen_bits_hold_heights_to_the_tenth_of_a_micrometre():
+    metres = np.linspace(-0.008, 0.00799, 64).reshape(8, 8)
+    value = sixteen_bits(metres).astype(np.float64)
     # Half a step of sixteen bits over 16 mm.
-    np.testing.assert_allclose((value / 65535 - note["midlevel"]) * note["scale"], metres, atol=1.3e-7)
+    np.testing.assert_allclose((value / 65535 - MIDLEVEL) * BakeConfig().range, metres, atol=1.3e-7)
+    assert sixteen_bits(np.zeros((1, 1)))[0, 0] == 32768
+    assert sixteen_bits(np.array([[-1.0, 1.0]])).tolist() == [[0, 65535]]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
+from portrait_head.geometry.surface import vertex_normals
 from portrait_head.head_model import load_head_model
-from portrait_head.rendering.preview import vertex_normals
 from portrait_head.texturing.completion import blotches, complete, mirrored, skin_detail
 from portrait_head.texturing.skin import faces_of
 from portrait_head.texturing.surface_fill import edge_laplacian

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from portrait_head.geometry.surface import vertex_normals
 from portrait_head.head_model import load_head_model
 from portrait_head.rendering.lighting import COSINE_LOBE, sh_basis
-from portrait_head.rendering.preview import vertex_normals
 from portrait_head.texturing.delight import (
     LUMINANCE,
     darker_than_mirror,

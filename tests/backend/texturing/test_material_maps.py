@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from portrait_head.geometry.surface import vertex_normals
 from portrait_head.head_model import load_head_model
 from portrait_head.texturing.ambient import AmbientConfig, Surroundings, texel_ambient, vertex_ambient
 from portrait_head.texturing.material_maps import Carved, HeadMaps, encoded, hair_maps, head_maps, packed
@@ -188,3 +189,15 @@ def test_hair_shines_strand_by_strand():
     rough = maps.orm[16, 4:-4, 1].astype(int)
     assert np.ptp(rough) > 10
     assert maps.orm[..., 0].min() < 235
+
+
+def test_a_head_on_itself_is_not_displaced_and_one_under_its_sculpt_is(made):
+    assert np.abs(at(made.displacement, "face")).max() < 1e-5
+    model, around = load_head_model(), surroundings()
+    skin = faces_of(model, "skin")
+    out = around.vertices + 0.002 * vertex_normals(around.vertices, skin)
+    plain = np.full((SIZE, SIZE, 3), 150, np.uint8)
+    carved = Carved(out, skin, np.full(len(out), -1.0))
+    found = head_maps(model, around, carved, plain, np.zeros((SIZE, SIZE), np.uint8), seed=1).displacement
+    assert np.median(at(found, "forehead")) == pytest.approx(0.002, abs=2e-4)
+    assert np.abs(at(found, "scalp")).max() < 1e-4  # there the form is the outline's

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from portrait_head.geometry.surface import vertex_normals
 from portrait_head.head_model import load_head_model
 from portrait_head.rendering.camera import PinholeCamera
-from portrait_head.rendering.preview import orbit_camera, vertex_normals
+from portrait_head.rendering.preview import orbit_camera
 from portrait_head.rendering.rasteriser import make_rasteriser
 from portrait_head.rendering.raycast import RayCaster
 from portrait_head.rendering.tensor_camera import TensorCamera
@@ -158,3 +159,17 @@ def test_texels_smaller_than_pixels_are_interpolated_smoothly():
     cosine, _ = seen_by_rays(camera, raster)
     good = (projected.shares[:, 0] > 0.5) & (cosine > np.cos(np.radians(60)))
     assert psnr(projected.colour[good], raster.flat(truth)[good]) >= 35
+
+
+def test_the_photo_can_be_read_beside_a_texel():
+    model, raster, camera = load_head_model(), head_raster("skin", 256), from_the_side(0, 400)
+    photo = np.zeros((400, 400, 3), np.uint8)
+    photo[:] = np.linspace(0, 255, 400)[None, :, None]  # brightness tells the column
+    normals = vertex_normals(model.vertices, faces_of(model, "skin"))
+    seen = depth_view(model.vertices, faces_of(model, "skin", "eyes", "mouth"), camera)
+    where = (photo, everywhere(camera), camera, model.vertices, normals, seen, raster)
+    plain, beside = project(*where), project(*where, model.vertices + np.array([0.005, 0, 0], np.float32))
+    both = (plain.shares[:, 0] > 0.9) & (beside.shares[:, 0] > 0.9)
+    moved = np.median((beside.colour - plain.colour)[both, 0]) * 399
+    depth = 1.2 - 0.05  # metres from the camera to about the middle of the face
+    assert moved == pytest.approx(0.005 * camera.focal / depth, rel=0.1)

@@ -21,8 +21,8 @@ from scipy.sparse import coo_matrix, diags
 from scipy.spatial import ConvexHull, KDTree
 
 from portrait_head.geometry.nearest import SurfaceIndex
+from portrait_head.geometry.surface import vertex_normals
 from portrait_head.head_model import HeadModel, load_head_model, load_landmark_table
-from portrait_head.head_model.derive.painting import vertex_normals
 from portrait_head.head_model.model import DATA
 
 FILE = "ict_facekit_f32.npz"

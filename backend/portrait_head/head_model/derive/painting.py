@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from portrait_head.geometry.surface import vertex_normals
 from portrait_head.head_model import HeadModel, makehuman
 from portrait_head.rendering.camera import PinholeCamera
 from portrait_head.rendering.lighting import linear_to_bytes
@@ -129,16 +130,6 @@ class Paint:
             tint = np.where((angle < IRIS_ANGLE)[:, None], IRIS_COLOUR, SCLERA_COLOUR)
             picture[ball] = np.where((angle < PUPIL_ANGLE)[:, None], PUPIL_COLOUR, tint)
         return picture
-
-
-def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """[V, 3] area-weighted unit normals."""
-    corner = vertices[triangles]
-    face = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    normals = np.zeros_like(vertices, dtype=np.float64)
-    for place in range(3):
-        np.add.at(normals, triangles[:, place], face)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-20)
 
 
 def render(vertices: np.ndarray, paint: Paint, camera: PinholeCamera, light: Light) -> tuple[np.ndarray, Hits]:
