@@ -14,7 +14,8 @@ import numpy as np
 from portrait_head.photo.faces import IRIS_CENTRES
 from portrait_head.photo.head_shape import FACE_OVAL
 from portrait_head.photo.mediapipe_models import hand_landmarks
-from portrait_head.photo.skin_tone import LUMINANCE, white_balance
+from portrait_head.photo.skin_tone import white_balance
+from portrait_head.rendering.lighting import LUMINANCE, srgb_to_linear
 
 # Points of the mesh and their mirror images, on cheeks and forehead.
 SIDES = ((50, 280), (205, 425), (118, 347), (69, 299), (104, 333), (187, 411), (109, 338))
@@ -80,9 +81,8 @@ class _FaceLight:
         self.right = across / self.unit  # in the picture
         self.down = np.array([-self.right[1], self.right[0]])
         height = float(np.linalg.norm(self.marks[CHIN] - self.marks[FOREHEAD]))
-        self.linear = (np.maximum(image.astype(np.float32) / 255, 0) + 0.055) / 1.055
-        self.linear = np.where(image <= 10, image / (255 * 12.92), self.linear**2.4).astype(np.float32)
-        self.light = (self.linear @ LUMINANCE.astype(np.float32)).astype(np.float32)
+        self.linear = srgb_to_linear(image.astype(np.float32) / 255)
+        self.light = (self.linear @ LUMINANCE).astype(np.float32)
         self.tone = np.median([self._disc(self.linear, index, 0.04 * height) for index in SKIN], axis=0)
         lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
         colours = np.array([self._disc(lab, index, 0.04 * height) for index in SKIN])

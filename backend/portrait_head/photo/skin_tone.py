@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+from portrait_head.rendering.lighting import LUMINANCE
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ _SH2 = 1.0925484305920792
 _SH20 = 0.31539156525252005
 _SH22 = 0.5462742152960396
 
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+"""Of linear red, green and blue in sRGB's primaries (ITU-R BT.709)."""
+
 COSINE_LOBE = np.array([np.pi] + [2 * np.pi / 3] * 3 + [np.pi / 4] * 5)
 """[9] what the cosine of a matte surface leaves of each coefficient of incoming light (equation 8 there)."""
 

@@ -14,8 +14,8 @@ from portrait_head.rendering.raycast import RayCaster
 
 _LAYERS = 6  # transparent surfaces (lashes, hair) that a ray may pass
 _SKIP = 1e-5  # metres past a transparent surface before the next is looked for; hair may lie closer to skin than 0.2 mm
-_KEY = np.array([0.45, 0.55, 0.70])  # camera space: from the upper right, towards the viewer
-_AMBIENT = 0.38
+_KEY = np.array([0.3, 0.45, 0.8])  # camera space: from the upper right, towards the viewer, as portraits are lit
+_AMBIENT = 0.5
 CLAY = 205  # grey of a mesh without texture
 TURN = 25.0  # degrees by which clay is turned, so that depth shows
 PREVIEW_SIZE = 384

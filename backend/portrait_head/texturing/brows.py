@@ -16,9 +16,8 @@ from scipy.sparse import csr_matrix, diags
 from scipy.sparse.linalg import splu
 
 from portrait_head.rendering.camera import PinholeCamera
-from portrait_head.rendering.lighting import srgb_to_linear
+from portrait_head.rendering.lighting import LUMINANCE, srgb_to_linear
 from portrait_head.rendering.raycast import RayCaster
-from portrait_head.texturing.delight import LUMINANCE
 from portrait_head.texturing.photo_regions import BROW_LEFT, BROW_RIGHT, EYE_LEFT, EYE_RIGHT, interocular
 from portrait_head.texturing.sampling import sample
 from portrait_head.texturing.shaping import step

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from portrait_head.rendering.lighting import sh_basis
+from portrait_head.rendering.lighting import LUMINANCE, sh_basis
 from portrait_head.texturing.surface_fill import fill
 
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 _CREASE_FROM = 0.04  # log luminance: shallower unevenness belongs to the skin
 _CREASE_LIMIT = 0.7  # deeper than any fold: a mole, a scar, a beard stays
 

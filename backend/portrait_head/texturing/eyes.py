@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from portrait_head.head_model.model import HeadModel
-from portrait_head.rendering.lighting import srgb_to_linear
+from portrait_head.rendering.lighting import LUMINANCE, srgb_to_linear
 from portrait_head.texturing.noise import band_noise
 from portrait_head.texturing.photo_regions import EYE_LEFT, EYE_RIGHT, IRIS_LEFT, IRIS_RIGHT, polygon
 from portrait_head.texturing.sampling import sample_texture
@@ -125,12 +125,12 @@ def iris_colour(
     if not pixels or sum(map(len, pixels)) < 12:
         return np.array(config.default_iris, np.float32), False
     found = np.concatenate(pixels)
-    luminance = found @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    luminance = found @ LUMINANCE
     # The darkest pixels are pupil and lashes, the brightest are catchlights and sclera.
     order = np.argsort(luminance, kind="stable")
     core = found[order[int(0.30 * len(order)) : max(int(0.65 * len(order)), 1)]]
     colour = np.median(core, axis=0) * gain
     colour = np.maximum(colour, colour.max() * np.array([0.0, config.least_green, config.least_blue]))
-    brightness = float(colour @ np.array([0.2126, 0.7152, 0.0722]))
+    brightness = float(colour @ LUMINANCE)
     limited = np.clip(brightness * 1.25, 0.02, config.brightest_iris)
     return (colour * limited / max(brightness, 1e-4)).astype(np.float32), True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from portrait_head.texturing.delight import LUMINANCE
+from portrait_head.rendering.lighting import LUMINANCE
 
 _COLOURLESS = 3.0  # mean spread of the channels, of 255, that compression of a grey photo can leave
 

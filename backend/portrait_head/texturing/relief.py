@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+from portrait_head.rendering.lighting import LUMINANCE
 
 
 @dataclass(frozen=True)

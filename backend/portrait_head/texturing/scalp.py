@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from portrait_head.rendering.lighting import linear_to_srgb, srgb_to_linear
-from portrait_head.texturing.delight import LUMINANCE
+from portrait_head.rendering.lighting import LUMINANCE, linear_to_srgb, srgb_to_linear
 from portrait_head.texturing.noise import band_noise, triplanar
 from portrait_head.texturing.shaping import step
 from portrait_head.texturing.surface_fill import fill, gather

@@ -64,9 +64,8 @@ def test_exif_tells_the_focal_length_in_pixels(tmp_path: Path) -> None:
     whole = load_photo(write(tmp_path, taken((400, 300), (400, 300), 50)))
     scaled = load_photo(write(tmp_path, taken((200, 150), (400, 300), 50)))
     upright = load_photo(write(tmp_path, taken((300, 400), (400, 300), 50)))
-    assert whole.focal == pytest.approx(50 / 43.267 * 500, rel=1e-6)
-    assert scaled.focal == pytest.approx(whole.focal / 2, rel=1e-6)
-    assert upright.focal == pytest.approx(whole.focal, rel=1e-6)
+    focal = 50 / 43.267 * 500
+    assert [whole.focal, scaled.focal, upright.focal] == pytest.approx([focal, focal / 2, focal], rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from portrait_head.photo.skin_tone import LUMINANCE, white_balance
-from portrait_head.rendering.lighting import srgb_to_linear
+from portrait_head.photo.skin_tone import white_balance
+from portrait_head.rendering.lighting import LUMINANCE, srgb_to_linear
 
 # sRGB of portraits' skin, from light to dark.
 SKIN = ((236, 200, 176), (205, 172, 145), (190, 142, 110), (141, 96, 66), (92, 60, 42), (58, 40, 31))

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from portrait_head.head_model import load_head_model
-from portrait_head.texturing.delight import LUMINANCE
+from portrait_head.rendering.lighting import LUMINANCE
 from portrait_head.texturing.eyes import EyeConfig, iris_colour, paint_eyes
 from portrait_head.texturing.grey import grey_like, is_grey
 from portrait_head.texturing.lashes import paint_lashes, strip_coordinates
