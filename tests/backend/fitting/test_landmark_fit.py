@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from portrait_head.fitting.config import FitConfig, LandmarkConfig
-from portrait_head.fitting.landmark_fit import LandmarkTerm, State, fit_landmarks
+from portrait_head.fitting.landmark_fit import OPPOSITES, LandmarkTerm, State, fit_landmarks
 from portrait_head.fitting.pose import PARAMETERS, Pose
 from portrait_head.fitting.space import FITTED_EXPRESSIONS, FitModel
 from portrait_head.head_model.arkit import ARKIT_NAMES
@@ -77,6 +77,20 @@ def test_a_smile_does_not_become_identity(fit_model: FitModel, view: Callable[..
     moved = np.linalg.norm(np.tensordot(smile, fit_model.landmarks.expressions, 1)[VISIBLE], axis=1).mean() * 1000
     assert _face_distance(fit_model, calm.scores, smiling.scores) < 0.5 * moved
     assert smiling.weights.sum() > calm.weights.sum() + 0.4
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_excludes_each_other_is_never_seen_together(
+    fit_model: FitModel, view: Callable[..., Pose], scores: np.ndarray, seed: int
+) -> None:
+    names = [ARKIT_NAMES[index] for index in FITTED_EXPRESSIONS]
+    landmarks = _landmarks(fit_model, view(10), scores, _weights(jawLeft=0.3, eyeWideLeft=0.4, mouthFrownRight=0.3))
+    landmarks[:, :2] += np.random.default_rng(seed).normal(size=(478, 2)) * 3
+    seen = dict(zip(names, fit_landmarks(fit_model, landmarks, np.full(2, 250.0), CONFIG).weights, strict=True))
+    pairs = [("jawLeft", "jawRight"), ("mouthLeft", "mouthRight")]
+    pairs += [(one + side, other + side) for one, other in OPPOSITES for side in ("Left", "Right")]
+    for one, other in pairs:
+        assert min(seen[one], seen[other]) == 0, (one, other)
 
 
 def test_a_mirrored_photo_gives_the_mirrored_head(
