@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -15,7 +16,7 @@ import pytest
 # The helpers beside the tests are imported by their own names, whatever import mode pytest runs in.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from extension import PYTHONS, version_name
+from extension import PYTHONS, REAL, version_name
 
 finished: list[int] = []
 
@@ -26,6 +27,26 @@ def asset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from synthetic_asset import write_asset
 
     return write_asset(tmp_path_factory.mktemp("asset"))
+
+
+@pytest.fixture(scope="module")
+def real_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
+    """The command that reaches the real worker, which runs out here: Blender may be shut in, with another Python.
+
+    Blender's end are two pipes in a folder, as it would be ssh for a backend on another computer.
+    """
+    if not REAL:
+        yield ()
+        return
+    folder = tmp_path_factory.mktemp("pipes")
+    for name in ("requests", "answers"):
+        os.mkfifo(folder / name)
+    worker = f"exec '{sys.executable}' -m portrait_head worker < '{folder}/requests' > '{folder}/answers'"
+    process = subprocess.Popen(["sh", "-c", worker], stderr=subprocess.DEVNULL)
+    relay = f"cat '{folder}/answers' & exec cat > '{folder}/requests'"
+    yield (shlex.join(["sh", "-c", relay]),)
+    process.kill()
+    process.wait()
 
 
 @pytest.fixture

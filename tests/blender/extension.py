@@ -15,6 +15,8 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 OTHERS = "others"
+REAL = all(importlib.util.find_spec(name) for name in ("portrait_head", "mediapipe", "cv2"))
+"""Whether the backend's packages are here."""
 PYTHONS = [sys.executable, *(os.environ.get("PORTRAIT_HEAD_BPY_PYTHONS") or OTHERS).split(os.pathsep)]
 """Pythons with the Blender versions to test: this one, and those that the environment names."""
 MODULE = "bl_ext.user_default.portrait_head"

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import shlex
+import shutil
 import signal
 import struct
 import subprocess
@@ -21,7 +22,7 @@ import pytest
 
 pytest.importorskip("bpy", reason="needs the bpy wheel")
 
-from extension import PYTHONS, REPOSITORY, skip_unnamed, version_name
+from extension import PYTHONS, REAL, REPOSITORY, skip_unnamed, version_name
 
 BATCH = REPOSITORY / "addon" / "batch.py"
 PEER = REPOSITORY / "tests" / "addon" / "peer.py"
@@ -270,3 +271,29 @@ def test_the_same_in_blender_itself(tmp_path: Path, asset_folder: Path, exported
         np.testing.assert_array_equal(given[name], wheel[name], err_msg=name)
     assert run(str(tmp_path / "bad.jpg")).returncode == 1
     assert run("--preset", "best").returncode == 2
+
+
+@pytest.mark.skipif(not BLENDER, reason="PORTRAIT_HEAD_BLENDER names no Blender program")
+@pytest.mark.skipif(not REAL, reason="needs the backend's packages")
+def test_the_sample_portrait_gives_the_same_head_in_blender_itself(tmp_path: Path, real_backend: tuple[str, ...]):
+    from portrait_head.photo.sample import photo_path
+
+    photo = shutil.copy(photo_path("sample"), tmp_path / "portrait.png")
+    blender = [*BLENDER, "--background", "--factory-startup", "--python-exit-code", "9", "--python", str(BATCH), "--"]
+    programs = {
+        "wheel": ([sys.executable, str(BATCH)], f"'{sys.executable}' -m portrait_head worker"),
+        "blender": (blender, *real_backend),
+    }
+    found = {}
+    for name, (program, backend) in programs.items():
+        output = tmp_path / name
+        options = ["--output", str(output), "--no-preview", "--preset", "quick", "--backend", backend]
+        done = subprocess.run([*program, str(photo), *options], capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found[name] = arrays_in(output / "portrait" / "head.blend")
+    assert found["blender"].keys() == found["wheel"].keys()
+    for name, array in found["wheel"].items():
+        # Bones are turned by each Blender's own arithmetic.
+        np.testing.assert_allclose(
+            found["blender"][name], array, rtol=0, atol=1e-6 if name.startswith("bone") else 0, err_msg=name
+        )

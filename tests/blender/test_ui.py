@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +17,12 @@ import pytest
 
 pytest.importorskip("bpy", reason="needs the bpy wheel, whose tool builds the extension")
 
-from extension import REPOSITORY, run_tool
+from extension import REAL, REPOSITORY, run_tool
 from screen import shoot
 from synthetic_asset import write_png
 
 BLENDER = shlex.split(os.environ.get("PORTRAIT_HEAD_BLENDER", ""))
 PATIENCE = 800  # seconds; two thirds of a minute on an idle machine
-REAL = all(importlib.util.find_spec(name) for name in ("portrait_head", "mediapipe", "cv2"))
 MOST_PROCESSOR_MS = 100.0  # of one tick; 11 measured, and a busy machine makes even this longer
 LIKE = 0.9  # correlation of a picture on the screen with its file; JPEG and scaling cost a few hundredths
 PREVIEW_SIDES = range(120, 201, 2)  # pixels of the preview on the screen, whatever Blender makes of its scale
@@ -62,26 +59,6 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(named) if named else tmp_path_factory.mktemp("pictures")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-@pytest.fixture(scope="module")
-def real_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
-    """The command that reaches the real worker, which runs out here: Blender may be shut in, with another Python.
-
-    Blender's end are two pipes in a folder, as it would be ssh for a backend on another computer.
-    """
-    if not REAL:
-        yield ()
-        return
-    folder = tmp_path_factory.mktemp("pipes")
-    for name in ("requests", "answers"):
-        os.mkfifo(folder / name)
-    worker = f"exec '{sys.executable}' -m portrait_head worker < '{folder}/requests' > '{folder}/answers'"
-    process = subprocess.Popen(["sh", "-c", worker], stderr=subprocess.DEVNULL)
-    relay = f"cat '{folder}/answers' & exec cat > '{folder}/requests'"
-    yield (shlex.join(["sh", "-c", relay]),)
-    process.kill()
-    process.wait()
 
 
 def two_of(photo: Path) -> np.ndarray:
