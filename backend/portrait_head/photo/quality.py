@@ -25,7 +25,7 @@ class QualityConfig:
     """Bounds, each judged on photos made worse step by step. Lengths are pixels of the photo, angles degrees."""
 
     refuse_interocular: float = 16.0
-    warn_interocular: float = 40.0
+    warn_interocular: float = 66.0  # a face of 150 pixels across
     warn_side: int = 6500  # pixels: the photo's longer side
     refuse_yaw: float = 50.0
     warn_yaw: float = 30.0

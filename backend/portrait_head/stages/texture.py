@@ -38,7 +38,6 @@ BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
 FULL_SMILE = 0.8  # sum of smile and cheek weights of one side at which the cheeks are folded all they will
 CLOSED_BLINK = 0.7
 STRONG_SMILE = 0.6
-COARSE_INTEROCULAR = 40.0  # photo pixels; below, the skin of the photo is blurred on the head
 
 
 @dataclass(frozen=True)
@@ -204,11 +203,6 @@ def _warnings(
         found.append("The photo has no colour: the head is grey too. Use a colour photo.")
     if not skin.measured:
         found.append("Too little bare skin is visible to measure its colour: a usual one fills the gaps.")
-    if portrait.interocular < COARSE_INTEROCULAR:
-        found.append(
-            f"The eyes are {portrait.interocular:.0f} pixels apart in the photo: the skin looks soft. "
-            "Use a photo where they are at least 100 apart."
-        )
     blink = max(float(fit.expression[ARKIT_NAMES.index(name)]) for name in BLINKS)
     if blink > CLOSED_BLINK:
         found.append("The eyes are closed in the photo: their colour is a guess and the open lids are painted over.")

@@ -68,7 +68,8 @@ def test_the_sample_portrait(sample: Made) -> None:
     assert made.faces.shape == (1, 4)
     assert made.face == 0
     assert 38 < made.interocular < 48
-    assert made.warnings == ()
+    (warning,) = made.warnings
+    assert "The face is small (43 pixels between the pupils)" in warning
 
 
 def test_window_pixels_map_back_to_the_photo(sample: Made) -> None:
