@@ -220,8 +220,9 @@ def _field(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The voxel field [X, Y, Z] metres, positive inside the hair, and its origin [3]."""
     reach = maps.capsule.points(radius).reshape(-1, 3)
-    low = reach.min(axis=0) - 3 * settings.cell
-    size = np.ceil((reach.max(axis=0) + 3 * settings.cell - low) / settings.cell).astype(int)
+    room = MOVED_REACH + 3 * settings.cell  # what is carved must not leave the field: it would be cut open there
+    low = reach.min(axis=0) - room
+    size = np.ceil((reach.max(axis=0) + room - low) / settings.cell).astype(int)
     axes = [low[axis] + settings.cell * np.arange(size[axis]) for axis in range(3)]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     row, column, distance = maps.capsule.locate(points)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from portrait_head.geometry import surface
-from portrait_head.geometry.hair import STRAND_ROWS, STRANDS, _draw, _relief, hair_mesh
+from portrait_head.geometry.hair import MOVED_REACH, STRAND_ROWS, STRANDS, _draw, _relief, hair_mesh, reshaped
 from portrait_head.geometry.hair_settings import HairSettings
 from portrait_head.geometry.nearest import SurfaceIndex
 from portrait_head.head_model import load_head_model
@@ -176,6 +176,17 @@ def test_a_mask_that_takes_ears_for_hair_puts_no_crop_over_them() -> None:
     grown = sculpt_stage.grow_hair(model, HeadRequest(photos=("drawn.png",)), portrait, drawing.fit)
     assert grown.volume is not None
     assert (grown.volume.depth(ears) > 0.001).mean() < 0.02  # but for what the voxels blur
+
+
+@pytest.mark.parametrize("style", ["crop", "bob"])
+def test_hair_that_is_carved_outwards_stays_whole(style: str) -> None:
+    drawing, model = draw(style), load_head_model()
+    grown = sculpt_stage.grow_hair(model, HeadRequest(photos=("drawn.png",)), drawing.portrait, drawing.fit)
+    assert grown.volume is not None
+    out = 0.9 * MOVED_REACH
+    field = reshaped(grown.volume, lambda points: np.full(len(points), out), lambda points: points[:, 0] * 0).field
+    for end in (field[0], field[-1], field[:, -1], field[:, :, 0]):  # both sides, the top, the back
+        assert end.max() < 0, "the surface would be cut open where the field ends"
 
 
 def test_locks_have_relief_and_a_seed_of_their_own() -> None:
