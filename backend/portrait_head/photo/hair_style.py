@@ -17,6 +17,7 @@ class StyleConfig:
 
     bald_cover: float = 0.15  # share of the visible scalp
     cropped_thickness: float = 0.06  # about 10 mm beyond a bald skull
+    cropped_fullest: float = 0.08  # nor more than this where it stands off most: a fringe may lie flat, a bob does not
     hanging: float = 0.05  # hair below the mouth over the face's area
     crown_seen: float = 0.5  # share of the crown that the photo must show
     skin_contrast: float = 2.0  # below it the top of the head has the skin's colour
@@ -33,6 +34,7 @@ class HairEvidence:
     Attributes:
         cover: share of the visible scalp that is hair.
         thickness: median distance of the hair's outline from the bald skull's, in face heights.
+        fullest: the same distance that a fifth of the outline is beyond.
         hanging: hair below the mouth over the face's area.
         crown_seen: share of the crown within the photo.
         contrast: deviations of the crown's colour from the skin's.
@@ -43,6 +45,7 @@ class HairEvidence:
 
     cover: float
     thickness: float
+    fullest: float
     hanging: float
     crown_seen: float
     contrast: float
@@ -83,7 +86,8 @@ def judge_style(
         )
     if seen.cover < config.bald_cover and seen.hanging < config.hanging and seen.thickness < config.clear_beyond:
         return "none", ()
-    if seen.thickness < config.cropped_thickness and seen.hanging < config.hanging:
+    flat = seen.thickness < config.cropped_thickness and seen.fullest < config.cropped_fullest
+    if flat and seen.hanging < config.hanging:
         return "cropped", ()
     return "volume", ()
 
@@ -95,9 +99,11 @@ def hair_evidence(person: np.ndarray, hair: np.ndarray, zones: HeadZones) -> Hai
     crown = above & (zones.radius < 1.0)
     scalp = crown & zones.inside
     face = max(int(zones.oval.sum()), 1)
+    thickness, fullest = _thickness(hair, zones)
     return HairEvidence(
         cover=_mean(hair[scalp]),
-        thickness=_thickness(hair, zones),
+        thickness=thickness,
+        fullest=fullest,
         hanging=float((hair & (zones.height < MOUTH_HEIGHT)).sum()) / face,
         crown_seen=_mean(zones.valid[crown]) if crown.any() else 0.0,
         contrast=crown_contrast(zones),
@@ -107,8 +113,8 @@ def hair_evidence(person: np.ndarray, hair: np.ndarray, zones: HeadZones) -> Hai
     )
 
 
-def _thickness(hair: np.ndarray, zones: HeadZones) -> float:
-    """Median over the rays of the upper head: how far hair reaches beyond the skull, in face heights."""
+def _thickness(hair: np.ndarray, zones: HeadZones) -> tuple[float, float]:
+    """Median and 80th percentile over rays of the upper head: how far hair reaches beyond the skull, face heights."""
     angles = np.radians(np.linspace(-70.0, 70.0, 57))
     directions = np.cos(angles)[:, None] * zones.shape.up + np.sin(angles)[:, None] * zones.shape.across
     steps = np.arange(0.0, 1.2, 0.01) * zones.shape.size
@@ -120,7 +126,9 @@ def _thickness(hair: np.ndarray, zones: HeadZones) -> float:
     beyond = within & hair[rows, columns] & (zones.radius[rows, columns] > 1.0)
     shown = (within & zones.valid[rows, columns] & (zones.radius[rows, columns] > 1.2)).any(axis=1)
     lengths = beyond.sum(axis=1) * 0.01
-    return float(np.median(lengths[shown])) if shown.any() else 0.0
+    if not shown.any():
+        return 0.0, 0.0
+    return float(np.median(lengths[shown])), float(np.percentile(lengths[shown], 80))
 
 
 def _roughness(zones: HeadZones, scalp: np.ndarray) -> float:
