@@ -293,7 +293,6 @@ def test_the_sample_portrait_gives_the_same_head_in_blender_itself(tmp_path: Pat
         found[name] = arrays_in(output / "portrait" / "head.blend")
     assert found["blender"].keys() == found["wheel"].keys()
     for name, array in found["wheel"].items():
-        # Bones are turned by each Blender's own arithmetic.
-        np.testing.assert_allclose(
-            found["blender"][name], array, rtol=0, atol=1e-6 if name.startswith("bone") else 0, err_msg=name
-        )
+        # Two versions of NumPy may round the last bit of a metre differently, and each Blender turns bones by itself.
+        same = 1e-6 if name.startswith("bone") else 1e-9
+        np.testing.assert_allclose(found["blender"][name], array, rtol=0, atol=same, err_msg=name)
