@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # the diffusion tier's packages are not everybody's
     from portrait_head.diffusion.tier import ModelShelf, Tier
 
 PORTRAIT = Stage("portrait", "01_portrait", portrait.run, portrait.Portrait, ("photos", "face"), 2.0)
-FIT = Stage("fit", "02_fit", fit.run, fit.Fit, ("preset", "seed"), 4.0)
+FIT = Stage("fit", "02_fit", fit.run, fit.Fit, ("preset", "seed"), 1.5)
 GUIDE = Stage("guide", "03_guide", guide.run, guide.Guide, ("tier", "prompt", "seed"), 0.5)
 SCULPT = Stage("sculpt", "04_sculpt", sculpt.run, sculpt.Sculpt, ("preset", "seed", "hair"), 18.0)
 TEXTURE = Stage(
@@ -41,7 +41,7 @@ TEXTURE = Stage(
 )
 EXPRESSIONS = Stage("expressions", "06_expressions", expressions.run, expressions.Expressions, ("seed",), 1.0)
 ASSEMBLE = Stage(
-    "assemble", "asset", assemble.run, HeadAsset, ("photos", "free_topology"), 1.5, write_asset, read_asset
+    "assemble", "asset", assemble.run, HeadAsset, ("photos", "free_topology"), 3.5, write_asset, read_asset
 )
 OWN_SHARE = 0.2  # of the texture's time in the diffusion tier that goes into what the embedded tier does too
 STAGES = (PORTRAIT, FIT, GUIDE, SCULPT, TEXTURE, EXPRESSIONS, ASSEMBLE)
