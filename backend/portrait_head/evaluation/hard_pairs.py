@@ -154,6 +154,28 @@ def true_view(heads: KnownHeads, person: Person, shot: Shot) -> TrueView:
     return scene.look(camera)
 
 
+def eyeballs(heads: KnownHeads, person: Person) -> list[tuple[np.ndarray, float]]:
+    """Centre [3] and radius, metres, of the left and the right eyeball."""
+    return [_sphere_through(person.vertices[part]) for part in heads.scleras]
+
+
+def with_eyeballs(
+    skin: np.ndarray, triangles: np.ndarray, balls: list[tuple[np.ndarray, float]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Skin [S, 3] with triangles [T, 3] and two balls, centre and radius, as one mesh.
+
+    Returns:
+        vertices [V, 3], skin first; triangles [F, 3]; of each triangle [F] int8 whose it is, 0 for the skin's.
+    """
+    ball_vertices, ball_triangles = _unit_sphere()
+    vertices, faces, owner = [skin], [triangles], [np.zeros(len(triangles), np.int8)]
+    for number, (centre, radius) in enumerate(balls):
+        faces.append(ball_triangles + sum(map(len, vertices)))
+        vertices.append(centre + radius * ball_vertices)
+        owner.append(np.full(len(ball_triangles), number + 1, np.int8))
+    return np.concatenate(vertices), np.concatenate(faces), np.concatenate(owner)
+
+
 class _Scene:
     """One posed head with its eyeballs, ready to be looked at."""
 
@@ -166,15 +188,8 @@ class _Scene:
         self.skin = posed[SKIN] + (person.complexion.hair_height * hair)[:, None] * normals
         head_turn = Rotation.from_euler("YXZ", [shot.yaw, -shot.pitch, -shot.roll], degrees=True).as_matrix()
         self._turn = head_turn
-        self._balls = [_sphere_through(person.vertices[part]) for part in heads.scleras]
-        ball_vertices, ball_triangles = _unit_sphere()
-        vertices, triangles, self._owner = [self.skin], [heads.triangles], [np.zeros(len(heads.triangles), np.int8)]
-        for number, (centre, radius) in enumerate(self._balls):
-            triangles.append(ball_triangles + sum(map(len, vertices)))
-            vertices.append(centre + radius * ball_vertices)
-            self._owner.append(np.full(len(ball_triangles), number + 1, np.int8))
-        self.vertices, self._triangles = np.concatenate(vertices), np.concatenate(triangles)
-        self._owner = np.concatenate(self._owner)
+        self._balls = eyeballs(heads, person)
+        self.vertices, self._triangles, self._owner = with_eyeballs(self.skin, heads.triangles, self._balls)
         self.caster = RayCaster(self.vertices, self._triangles)
         self._template = np.concatenate([template, np.zeros((len(self.vertices) - len(template), 3))])
         self._normals = vertex_normals(self.vertices, self._triangles)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from portrait_head.evaluation import hard_pairs
-from portrait_head.evaluation.hard_pairs import Person, Shot, TrueView, sky_openness
+from portrait_head.evaluation.hard_pairs import Person, Shot, TrueView, eyeballs, sky_openness, with_eyeballs
 from portrait_head.evaluation.ict import ANCHORS, ANCHORS_MEDIAPIPE, NARROW_FACE, SKIN, KnownHeads
 from portrait_head.evaluation.skin_paint import FacePaint
 from portrait_head.evaluation.surface_distance import Surface, align_surface
 from portrait_head.geometry.nearest import SurfaceIndex
 from portrait_head.geometry.similarity import Similarity, fit_similarity
 from portrait_head.geometry.surface import vertex_normals
-from portrait_head.head_model import load_head_model, load_landmark_table
+from portrait_head.head_model import load_head_model, load_landmark_table, onto_surface
 from portrait_head.progress import Progress
 from portrait_head.rendering.raycast import RayCaster, visibility
 from portrait_head.request import HeadRequest
@@ -24,7 +25,7 @@ from portrait_head.stages import fit, guide, portrait, sculpt
 from portrait_head.stages.fit import Fit
 from portrait_head.stages.portrait import Portrait
 
-METHODS = ("fit", "sculpt", "sculpt_true_maps")
+METHODS = ("fit", "sculpt", "sculpt_true_maps", "head_true_maps")  # the last is the head of fixed topology laid onto it
 MILLIMETRES = 1000.0
 FACING = 0.004  # metres that a normal turned by 60 degrees counts for when the face is looked for on the sculpt
 UNDER_CHIN = 0.012  # metres under the chin's tip from which on there are clothes
@@ -41,7 +42,8 @@ class SculptErrors:
         in_photo: the same, both with the photo's expression, which no method has to guess.
         regions: the same over each region of the face and over ears, jaw line and upper forehead, at rest.
         silhouette_iou: of the head above the chin in the photo's view, against its true silhouette.
-        face: [F, 3] float32 the face's vertices at rest, in the topology of the head model.
+        face: [F, 3] float32 the face's vertices at rest, in the topology of the head model, where a closed surface
+            shows them (`shown_face`).
     """
 
     at_rest: float
@@ -63,21 +65,25 @@ def measure_sculpts(heads: KnownHeads, person: Person, shot: Shot, photo: Path) 
     guided = guide.run(request, seen, fitted, Progress())
     truth = hard_pairs.true_view(heads, person, shot)
     normals, depth = _in_window(truth, seen)
-    model = load_head_model()
-    skin = model.part("skin").faces
-    outer = model.triangles()[2 * skin[0] : 2 * skin[1]]
+    outer = onto_surface.shown_skin(load_head_model())  # skin behind an eyeball would lie nearer to lids than lids do
     told = replace(guided, reference_normals=normals, reference_depth=depth)
     surfaces = {"fit": (fitted.neutral, fitted.posed, outer)}
     for name, references in (("sculpt", guided), ("sculpt_true_maps", told)):
         result = sculpt.run(request, seen, fitted, references, Progress())
         surfaces[name] = (result.vertices, result.posed, result.triangles)
+    head = result.refine(fitted)
+    surfaces["head_true_maps"] = (head.neutral, head.posed, outer)
     rest = person.vertices[SKIN]
     posed = (person.vertices + heads.expression(shot.expression))[SKIN]
     shown = shown_skin(heads, person, rest), shown_skin(heads, person, posed)
-    found = {}
+    found, laid = {}, {}
     for name, (vertices, moved, triangles) in surfaces.items():
-        at_rest, regions = _errors(heads, rest, shown[0], vertices, triangles, fitted.neutral)
-        in_photo, _ = _errors(heads, posed, shown[1], moved, triangles, fitted.posed)
+        # Without references the skin has stayed in the fit's place, so it is measured as the fit was laid, which can
+        # only favour the fit; an alignment of its own would turn with the hair that it has on the forehead.
+        ways = laid["fit"] if name == "sculpt" else (None, None)
+        at_rest, regions, way = _errors(heads, rest, shown[0], Surface(vertices, triangles), fitted.neutral, ways[0])
+        in_photo, _, way_in_photo = _errors(heads, posed, shown[1], Surface(moved, triangles), fitted.posed, ways[1])
+        laid[name] = way, way_in_photo
         overlap = _silhouette_iou(moved, triangles, np.isfinite(depth), fitted)
         face = _face_of(vertices, triangles, fitted.neutral, outer)
         found[name] = SculptErrors(at_rest, in_photo, regions, overlap, face)
@@ -103,10 +109,11 @@ def _in_window(truth: TrueView, seen: Portrait) -> tuple[np.ndarray, np.ndarray]
 def shown_skin(heads: KnownHeads, person: Person, truth: np.ndarray) -> np.ndarray:
     """[V] bool: which of the true skin's vertices [V, 3] can be seen from somewhere, and have no hair over them.
 
-    A surface of head and hair in one has no skin under the hair and none between closed lips.
+    A surface of head and hair in one has no skin under the hair, between closed lips or behind the lids.
     """
     normals = vertex_normals(truth, heads.triangles)
-    open_ = sky_openness(RayCaster(truth, heads.triangles), truth, normals) > OPEN
+    vertices, triangles, _ = with_eyeballs(truth, heads.triangles, eyeballs(heads, person))
+    open_ = sky_openness(RayCaster(vertices, triangles), truth, normals) > OPEN
     return open_ & (FacePaint(heads, person.complexion).hairiness(heads.neutral[SKIN]) < HAIRLESS)
 
 
@@ -114,24 +121,29 @@ def _errors(
     heads: KnownHeads,
     truth: np.ndarray,
     shown: np.ndarray,
-    vertices: np.ndarray,
-    triangles: np.ndarray,
+    surface: Surface,
     fitted: np.ndarray,
-) -> tuple[float, dict[str, float]]:
-    """Mean distance over the face, and over each region, mm; `fitted` tells where the surface's landmarks are."""
-    surface = Surface(vertices, triangles)
-    anchors = load_landmark_table().positions(fitted)[list(ANCHORS_MEDIAPIPE)].astype(np.float64)
+    laid: Similarity | None,
+) -> tuple[float, dict[str, float], Similarity]:
+    """Mean distance over the face and over each region, mm, and how the surface was laid, as `laid` if that is given.
+
+    `fitted` tells where the surface's landmarks are.
+    """
     face = heads.face[shown[heads.face]]
-    laid, distance = align_surface(truth[face], surface, fit_similarity(anchors, truth[list(ANCHORS)]))
-    at = np.full(len(truth), np.nan)
-    at[face] = distance
+    if laid is None:
+        anchors = load_landmark_table().positions(fitted)[list(ANCHORS_MEDIAPIPE)].astype(np.float64)
+        laid, _ = align_surface(truth[face], surface, fit_similarity(anchors, truth[list(ANCHORS)]))
     extra = outline_regions(heads)
-    beyond = np.unique(np.concatenate(list(extra.values())))
-    beyond = beyond[shown[beyond]]
-    _, apart, _ = surface.closest(_back(laid, truth[beyond]))
-    at[beyond] = apart * laid.scale
-    regions = {name: float(np.nanmean(at[rows])) * MILLIMETRES for name, rows in {**heads.regions, **extra}.items()}
-    return float(np.mean(distance)) * MILLIMETRES, regions
+    rows = np.unique(np.concatenate([face, *extra.values()]))
+    rows = rows[shown[rows]]
+    _, apart, _ = surface.closest(laid.inverse()(truth[rows]))
+    at = np.full(len(truth), np.nan)
+    at[rows] = apart * laid.scale * MILLIMETRES
+    # A region of the face is judged by its part in the face, what lies beyond it by all that is shown.
+    inside = np.isin(np.arange(len(at)), face)
+    regions = {name: float(np.nanmean(np.where(inside, at, np.nan)[where])) for name, where in heads.regions.items()}
+    regions |= {name: float(np.nanmean(at[where])) for name, where in extra.items()}
+    return float(np.mean(at[face])), regions, laid
 
 
 def outline_regions(heads: KnownHeads) -> dict[str, np.ndarray]:
@@ -148,11 +160,6 @@ def outline_regions(heads: KnownHeads) -> dict[str, np.ndarray]:
     }
 
 
-def _back(laid: Similarity, points: np.ndarray) -> np.ndarray:
-    """Points [N, 3] of the truth in the surface's own space."""
-    return (points - laid.translation) @ laid.rotation / laid.scale
-
-
 def _silhouette_iou(vertices: np.ndarray, triangles: np.ndarray, true: np.ndarray, fitted: Fit) -> float:
     """Of what the photo's camera sees above the chin, against the true silhouette [S, S]."""
     camera = fitted.camera
@@ -165,8 +172,19 @@ def _silhouette_iou(vertices: np.ndarray, triangles: np.ndarray, true: np.ndarra
     return float((drawn & true).sum() / max((drawn | true).sum(), 1))
 
 
+@cache
+def shown_face() -> np.ndarray:
+    """[F] rows of the head model's face that can be seen from somewhere: not inside the lips nor behind the lids."""
+    model = load_head_model()
+    outer = onto_surface.shown_skin(model)
+    vertices = model.vertices.astype(np.float64)
+    open_ = sky_openness(RayCaster(vertices, outer), vertices, vertex_normals(vertices, outer)) > OPEN
+    face = model.regions["face"]
+    return face[open_[face]]
+
+
 def _face_of(vertices: np.ndarray, triangles: np.ndarray, fitted: np.ndarray, outer: np.ndarray) -> np.ndarray:
     """The face of the fitted head [V, 3], each vertex moved to the surface's nearest point that faces as it does."""
-    face = load_head_model().regions["face"]
+    face = shown_face()
     normals = vertex_normals(fitted.astype(np.float64), outer)[face]
     return SurfaceIndex(vertices, triangles).nearest_facing(fitted[face], normals, FACING).points.astype(np.float32)

@@ -192,6 +192,31 @@ class TetGrid:
             torch.index_select(number, 0, slots.reshape(-1), out=block_edges.view(-1))
         return Tetrahedra(self.vertices, tets, torch.stack(ends, dim=1), tet_edges)
 
+    def finer(self) -> TetGrid:
+        """The same box in cubes of half the side."""
+        x, y, z = self.cells
+        return TetGrid(self.centre, self.cell / 2, (2 * x, 2 * y, 2 * z), self.device)
+
+    def interpolate(self, values: Tensor, points: Tensor) -> Tensor:
+        """What a field over the grid is between its vertices: [P, C] float32, exact for linear fields.
+
+        The mean of what the corners and what the middles say, each interpolated between eight of them.
+
+        Args:
+            values: [N, C] float32 over the vertices.
+            points: [P, 3] metres in the box.
+        """
+        low = self.bounds[0].float().to(self.device)
+        last = torch.tensor(self.shape, dtype=torch.float32, device=self.device) - 1
+        found = torch.zeros((len(points), values.shape[1]), device=self.device)
+        for lattice, shift in zip(values.reshape(2, *self.shape, -1), (0.0, 0.5), strict=True):
+            # `grid_sample` wants channels first, and x for the last axis.
+            places = (((points - low) / self.cell + shift) / last * 2 - 1).flip(1)[None, None, None]
+            found += torch.nn.functional.grid_sample(
+                lattice.permute(3, 0, 1, 2)[None], places, align_corners=True, padding_mode="border"
+            )[0, :, 0, 0].T
+        return found / 2
+
     def wall_distance(self, inset: float = 0.0) -> Tensor:
         """[N] float32 metres from the nearest wall moved inwards by `inset`; positive inside.
 

@@ -29,7 +29,7 @@ class HairConfig:
     hair_distance: float = 3.0  # beyond it a colour on the scalp passes for hair
     like_hair: float = 2.0  # within it a colour beside the face passes for the hair on top
     unlike_hair: float = 4.0  # beyond it a colour off the skull is not this hair
-    ear: float = 0.13  # how far an ear stands out from the face's oval
+    ear: float = 0.145  # how far an ear stands out from the face's oval
     hang_height: float = -0.45  # down to here, nearly the chin, what hangs beside the face is no shoulder
     temple_height: float = 0.3  # hair over the ears ends here, above begins the forehead
     strand_gap: float = 0.06  # a gap of this much between head and hair parts them
@@ -39,6 +39,7 @@ class HairConfig:
     neck_distance: float = 3.0  # the neck lies in the chin's shade
     face_edge: float = 0.05  # hair is sure only this far from the face's oval: a turned forehead bulges over it
     curtain: float = 0.5  # share of the place beside the jaw that is filled where long hair hangs over the ear
+    beside_jaw: tuple[float, float] = (0.03, 0.07)  # that place, from the face's oval outwards
     curtain_yaw: float = 20.0  # degrees; in a head turned further the neck fills that place
 
 
@@ -73,12 +74,15 @@ def _seeds(zones: HeadZones, config: HairConfig) -> np.ndarray:
     upper = sure & (height > EYES_HEIGHT) & ~zones.oval & (radius < config.seed_reach)
     clear = cv2.distanceTransform((~zones.oval).astype(np.uint8), cv2.DIST_L2, 5) / zones.shape.size
     beyond = upper & (radius > config.beyond_skull) & (clear > config.face_edge)
-    distinct = crown_contrast(zones) > config.hair_distance
+    crown = crown_contrast(zones)
+    distinct = crown > config.hair_distance
     if distinct:
         # Hair unlike skin: what is out there but like skin is a hand, an ear or a neighbour.
         beyond &= zones.skinlike > config.skin_distance
     seeds[beyond] = HAIR
-    seeds[upper & (height > FOREHEAD_TOP) & (zones.skinlike > config.hair_distance)] = HAIR
+    # Light hair cut short is little unlike skin: what is as unlike it as most of the crown will do.
+    least = config.hair_distance if distinct or crown < config.skin_distance else crown
+    seeds[upper & (height > FOREHEAD_TOP) & (zones.skinlike > least)] = HAIR
     seeds = _beside(seeds, clear, zones, config)
     if not distinct:
         # Long hair of the skin's colour covers the ears: all between it and the face is hair.
@@ -119,7 +123,7 @@ def _curtained(clear: np.ndarray, zones: HeadZones, config: HairConfig) -> np.nd
     if abs(head_pose(zones.shape.landmarks).yaw) > config.curtain_yaw:
         return sides
     level = (zones.height > MOUTH_HEIGHT - 0.1) & (zones.height < MOUTH_HEIGHT + 0.05)
-    place = level & (clear > 0.03) & (clear < config.ear) & ~zones.bare
+    place = level & (clear > config.beside_jaw[0]) & (clear < config.beside_jaw[1]) & ~zones.bare
     for side in (zones.across > 0, zones.across <= 0):
         if (place & side).any() and zones.inside[place & side].mean() > config.curtain:
             sides |= side
@@ -145,10 +149,12 @@ def _polar(
     centre = (float(zones.shape.skull_centre[0]), float(zones.shape.skull_centre[1]))
 
     def forth(mask: np.ndarray) -> np.ndarray:
-        return cv2.warpPolar(mask.astype(np.float32), size, centre, length, cv2.INTER_LINEAR)
+        # Without the flag, what lies beyond the picture is whatever the memory held.
+        flags = cv2.INTER_LINEAR | cv2.WARP_FILL_OUTLIERS
+        return cv2.warpPolar(mask.astype(np.float32), size, centre, length, flags)
 
     def back(mask: np.ndarray) -> np.ndarray:
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP | cv2.WARP_FILL_OUTLIERS
         return cv2.warpPolar(mask.astype(np.float32), (side, side), centre, length, flags) > 0.5
 
     return forth, back

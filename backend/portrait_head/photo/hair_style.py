@@ -16,8 +16,8 @@ class StyleConfig:
     """Lengths in face heights (about 17 cm), colours in deviations from the skin's."""
 
     bald_cover: float = 0.15  # share of the visible scalp
-    cropped_thickness: float = 0.06  # about 10 mm beyond a bald skull
-    cropped_fullest: float = 0.08  # nor more than this where it stands off most: a fringe may lie flat, a bob does not
+    cropped_thickness: float = 0.075  # about 13 mm beyond a bald skull
+    cropped_fullest: float = 0.095  # nor more than this where it stands off most: a fringe may lie flat, a bob does not
     hanging: float = 0.05  # hair below the mouth over the face's area
     crown_seen: float = 0.5  # share of the crown that the photo must show
     skin_contrast: float = 2.0  # below it the top of the head has the skin's colour

@@ -10,6 +10,7 @@ import numpy as np
 from portrait_head.photo import mediapipe_models
 from portrait_head.photo.guided_filter import guided_filter
 from portrait_head.photo.head_shape import HeadShape, head_shape
+from portrait_head.photo.matte import colour_matte
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class PersonConfig:
     edge_radius: float = 0.06
     edge_smoothness: float = 1e-3  # guided filter, squared colour units of 0 to 1
     edge_range: tuple[float, float] = (0.35, 0.85)  # the filtered mask's values that become 0 and 1
+    edge_band: float = 0.05  # how far the segmenter's outline may be wrong
+    edge_reach: float = 0.10  # how far from it the colours of person and background are taken
     model_side: int = 256
 
 
@@ -98,12 +101,18 @@ def _views(
 
 
 def _to_edges(mask: np.ndarray, image: np.ndarray, shape: HeadShape, config: PersonConfig) -> np.ndarray:
-    """The mask with its outline drawn to the picture's edges: the segmenter's lies up to 5 mm outside."""
-    radius = max(2, round(config.edge_radius * shape.size))
+    """The mask with its outline drawn to the picture's edges: the segmenter's lies up to 5 mm outside.
+
+    Colour decides where it can: the filtered mask, which is the answer elsewhere, lies 2 mm inside on plain pictures.
+    """
+    radius, band, reach = (
+        max(2, round(length * shape.size)) for length in (config.edge_radius, config.edge_band, config.edge_reach)
+    )
     guide = image.astype(np.float32) / 255.0
     soft = guided_filter(guide, mask.astype(np.float32), radius, config.edge_smoothness)
     low, high = config.edge_range
-    return np.clip((soft - low) / (high - low), 0.0, 1.0)
+    filtered = np.clip((soft - low) / (high - low), 0.0, 1.0)
+    return colour_matte(guide, mask, filtered, band, reach)
 
 
 def _geometric(size: tuple[int, ...], shape: HeadShape) -> np.ndarray:

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from portrait_head.geometry.active_band import ActiveBand
+from portrait_head.geometry.marching_tetrahedra import TetSurface, marching_tetrahedra
 from portrait_head.geometry.tet_grid import TetGrid
 from portrait_head.sculpting.adam import BandParameter
 from portrait_head.sculpting.config import FieldConfig
+from portrait_head.sculpting.start import Depth
+
+NEAR = 1.0  # cells from the surface within which a finer grid asks the body itself
+
+
+@dataclass(frozen=True)
+class FieldState:
+    """What an optimisation has found.
+
+    Attributes:
+        lattices: of each [1, 3, D, H, W] metres, the displacements on it.
+        offsets: [N] metres by which signed distances depart from the first.
+        shifts: [N, 3] metres by which the vertices themselves are moved.
+    """
+
+    lattices: tuple[Tensor, ...]
+    offsets: Tensor
+    shifts: Tensor
 
 
 class SurfaceField:
@@ -67,10 +88,7 @@ class SurfaceField:
             the part which the vertices themselves move [M, 3]; how the signed distance departs from the first [M].
         """
         departure = self._offsets.active.clamp(-self._reach, self._reach)
-        bend = torch.zeros_like(self._part_freedom)
-        for lattice, places in zip(self._lattices, self._places, strict=True):
-            bend = bend + grid_sample(lattice.active, places, align_corners=True)[0, :, 0, 0].T
-        bend = self._part_pliancy * bend
+        bend = self._part_pliancy * _displacement(tuple(lattice.active for lattice in self._lattices), self._places)
         shift = torch.tanh(self._shifts.active) * self._part_freedom
         return self._part_first + departure, bend + shift, bend, shift, departure
 
@@ -82,6 +100,44 @@ class SurfaceField:
         self._offsets.step(config.vertex_step * scale, config.betas, config.floor)
         self._shifts.step(config.deformation_step * scale, config.betas, config.floor)
 
+    @torch.no_grad()
+    def state(self) -> FieldState:
+        """What has been found so far, as a copy."""
+        self._offsets.store()
+        self._shifts.store()
+        reach = self._config.deformation_reach * self._grid.cell
+        return FieldState(
+            tuple(lattice.active.detach().clone() for lattice in self._lattices),
+            self._offsets.whole.clamp(-self._reach, self._reach),
+            torch.tanh(self._shifts.whole) * self._freedom * reach,
+        )
+
+    @torch.no_grad()
+    def finer(self, state: FieldState, settled: FieldState, depth: Depth) -> TetSurface:
+        """The surface of a state on a grid of half the cell, begun with from the exact body instead of its samples.
+
+        What the first phase found is how samples far apart are best set to show that body; the body itself needs
+        none of it, so only what came later is added.
+
+        Args:
+            state: what is extracted.
+            settled: the state at the end of the first phase.
+            depth: of the body begun with.
+        """
+        grid, finer = self._grid, self._grid.finer()
+        moved = torch.cat([(state.offsets - settled.offsets)[:, None], state.shifts - settled.shifts], dim=1)
+        sdf = grid.interpolate((self._first + moved[:, 0])[:, None], finer.vertices)[:, 0]
+        near = (sdf.abs() < NEAR * grid.cell).nonzero().squeeze(1)
+        places = finer.vertices.index_select(0, near)
+        exact = torch.from_numpy(depth(places.cpu().numpy())).to(sdf)
+        sdf[near] = exact + grid.interpolate(moved[:, :1], places)[:, 0]
+        band = ActiveBand.around(finer, sdf, hops=0)
+        places = band.tetrahedra.vertices
+        pliancy = grid.interpolate(torch.cat([self._pliancy[:, None], moved[:, 1:]], dim=1), places)
+        bend = pliancy[:, :1] * _displacement(state.lattices, self._in_lattices(places))
+        shift = pliancy[:, 1:] * finer.wall_freedom().index_select(0, band.vertices)
+        return marching_tetrahedra(band.tetrahedra, sdf.index_select(0, band.vertices), bend + shift)
+
     def _in_lattices(self, points: Tensor) -> list[Tensor]:
         """For every lattice [1, 1, 1, M, 3] where points [M, 3] lie between its first and last node, -1 to 1."""
         return [((points - self._low) / span * 2 - 1)[None, None, None] for span in self._spans]
@@ -90,3 +146,11 @@ class SurfaceField:
     def _everywhere(self) -> Tensor:
         """[N] metres, the signed distance of every vertex of the grid."""
         return self._first + self._offsets.whole.clamp(-self._reach, self._reach)
+
+
+def _displacement(lattices: tuple[Tensor, ...], places: list[Tensor]) -> Tensor:
+    """[M, 3] metres: the sum of what the lattices say at places in each of them [1, 1, 1, M, 3]."""
+    found = torch.zeros((), device=lattices[0].device)
+    for lattice, where in zip(lattices, places, strict=True):
+        found = found + grid_sample(lattice, where, align_corners=True)[0, :, 0, 0].T
+    return found

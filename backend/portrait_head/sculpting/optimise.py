@@ -23,6 +23,7 @@ from portrait_head.sculpting.config import SculptConfig, Weights
 from portrait_head.sculpting.field import SurfaceField
 from portrait_head.sculpting.guidance import ViewGuidance
 from portrait_head.sculpting.references import NEAR, Reference
+from portrait_head.sculpting.start import Depth, depth_on_grid
 from portrait_head.sculpting.views import View, look
 
 Terms = dict[str, Tensor]
@@ -34,7 +35,7 @@ class Sculpted:
 
     Attributes:
         vertices: [V, 3] float32 metres.
-        triangles: [F, 3] int32, closed, outward.
+        triangles: [F, 3] int32, closed, outward, in cells of half the size that the carving had.
         first_loss: of the photo's view before the first step.
         best_loss: of the photo's view for the surface that was kept.
         best_step: the step that gave it, 0 for the surface begun with.
@@ -76,7 +77,7 @@ class Sculptor:
 
     Args:
         grid: of tetrahedra.
-        first: [N] metres, positive inside, the signed distance begun with.
+        depth: of the body begun with.
         begun: vertices [V, 3] metres and triangles [F, 3] of the head begun with, finer than the grid can tell.
         stays: how firmly each place stays where it began.
         reference: the photo's view.
@@ -87,7 +88,7 @@ class Sculptor:
     def __init__(
         self,
         grid: TetGrid,
-        first: Tensor,
+        depth: Depth,
         begun: tuple[np.ndarray, np.ndarray],
         stays: Stays,
         reference: Reference,
@@ -95,7 +96,8 @@ class Sculptor:
         guidance: ViewGuidance | None = None,
     ) -> None:
         self._grid, self._stays, self._config, self._guidance = grid, stays, config, guidance
-        self._field = SurfaceField(grid, first, config.grid.reach, config.moves, stays.pliancy)
+        self._field = SurfaceField(grid, depth_on_grid(grid, depth), config.grid.reach, config.moves, stays.pliancy)
+        self._depth = depth
         self._rasteriser: Rasteriser = make_rasteriser(grid.device)
         self._target = _Target.of(reference, grid.device)
         self._generator = torch.Generator().manual_seed(config.seed)
@@ -110,9 +112,12 @@ class Sculptor:
         """
         config = self._config
         settling, total = config.settle_steps, config.settle_steps + config.refine_steps
-        first_loss, surface = self._judge()
-        best = (first_loss, 0, surface)
+        first_loss = self._judge()
+        settled = self._field.state()
+        best = (first_loss, 0, settled)
         for step in range(total):
+            if step == settling:
+                settled = self._field.state()
             if step < settling:
                 self._settling_loss(step).backward()
                 self._field.step(_fall(step / settling, config.moves.last_step), bending=False)
@@ -121,13 +126,15 @@ class Sculptor:
                 self._refining_loss(share).backward()
                 self._field.step(_fall(share, config.moves.last_step))
             if (step + 1) % config.check_every == 0 or step + 1 == total:
-                loss, surface = self._judge()
-                best = (loss, step + 1, surface) if loss <= best[0] else best
+                loss = self._judge()
+                best = (loss, step + 1, self._field.state()) if loss <= best[0] else best
             if (step + 1) % config.preview_every == 0:
+                surface, _ = self._extract()
                 watch.preview(surface.vertices.detach().cpu().numpy(), surface.triangles.cpu().numpy())
             watch.progress((step + 1) / total)
-        best_loss, best_step, surface = best
-        vertices = surface.vertices.detach().cpu().numpy().astype(np.float32)
+        best_loss, best_step, found = best
+        surface = self._field.finer(found, settled if best_step > settling else found, self._depth)
+        vertices = surface.vertices.cpu().numpy().astype(np.float32)
         return Sculpted(vertices, surface.triangles.cpu().numpy(), first_loss, best_loss, best_step)
 
     def _extract(self) -> tuple[TetSurface, Terms]:
@@ -195,12 +202,12 @@ class Sculptor:
         return weighted_sum(terms, weights)
 
     @torch.no_grad()
-    def _judge(self) -> tuple[float, TetSurface]:
-        """How well the surface suits the photo's view, and the surface."""
+    def _judge(self) -> float:
+        """How well the surface suits the photo's view."""
         surface, _ = self._extract()
         view = look(self._rasteriser, surface.vertices, surface.triangles.long(), self._target.camera)
         terms = self._target.terms(view, surface, self._rasteriser)
-        return float(weighted_sum(terms, self._config.refine)), surface
+        return float(weighted_sum(terms, self._config.refine))
 
 
 @dataclass(frozen=True)

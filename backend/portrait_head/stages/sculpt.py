@@ -125,12 +125,12 @@ def run(
     bounds += torch.tensor([[-1.0], [1.0]]) * config.grid.margin
     grid = TetGrid.over(bounds, config.grid.resolution)
     if given is None:
-        first, begun = depth_on_grid(grid, lambda at: _depth(at, posed, growth.volume, config)), _begun(posed, growth)
+        depth, begun = (lambda at: _depth(at, posed, growth.volume, config)), _begun(posed, growth)
     else:
-        first, begun = depth_on_grid(grid, given.solid().depth), (given.vertices, given.triangles)
-    progress(0.12)
+        depth, begun = given.solid().depth, (given.vertices, given.triangles)
     stays = _stays(grid, model, fit, posed, growth, config, told=referenced or guidance is not None)
-    sculptor = Sculptor(grid, first, begun, stays, reference, config, guidance)
+    sculptor = Sculptor(grid, depth, begun, stays, reference, config, guidance)
+    progress(0.12)
 
     def show(vertices: np.ndarray, triangles: np.ndarray) -> None:
         progress.show(clay(vertices, triangles, fit.camera))

@@ -41,19 +41,23 @@ def front_view(known: Mesh) -> Reference:
     return Reference(camera.to_pinhole(), mask, np.ones_like(mask), normals, depth, trust, depth, none, none)
 
 
+def ellipsoid(points: np.ndarray) -> np.ndarray:
+    """About the metres under the surface of the ellipsoid begun with."""
+    scaled = points / ELLIPSOID
+    length = np.linalg.norm(scaled, axis=1)
+    steepness = np.maximum(np.linalg.norm(scaled / ELLIPSOID, axis=1), 1e-9)
+    return ((1 - length) * length / steepness).astype(np.float32)
+
+
 def sculpt(known: Mesh) -> tuple[Mesh, Mesh]:
     """The ellipsoid begun with and the surface that came out of it."""
     grid = TetGrid.over(torch.tensor(BOX), CONFIG.grid.resolution)
-    axes = torch.tensor(ELLIPSOID)
-    scaled = grid.vertices / axes
-    length = scaled.norm(dim=1)
-    first = (1 - length) * length / (scaled / axes).norm(dim=1).clamp(min=1e-9)  # about the distance, metres
     directions, triangles = globe(3)
     begun = (directions * ELLIPSOID).astype(np.float32), triangles.astype(np.int32)
     free = torch.zeros(grid.vertex_count)
     stays = Stays(free, free, free + 1)
     guidance = ScoreDistillation(KnowingPrior(known), presets.FAST, "normal", seed=0)
-    end = Sculptor(grid, first, begun, stays, front_view(known), CONFIG, guidance).run(Watch())
+    end = Sculptor(grid, ellipsoid, begun, stays, front_view(known), CONFIG, guidance).run(Watch())
     return begun, (end.vertices.astype(np.float64), end.triangles)
 
 

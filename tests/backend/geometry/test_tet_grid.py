@@ -143,3 +143,22 @@ def test_a_head_at_128_is_laid_out_in_seconds() -> None:
     print(f"{time.process_time() - worked:.2f} s of processor time")
     assert len(tetrahedra.tets) == sum(4 * math.prod(grid.face_shape(axis)) for axis in range(3))
     assert int(tetrahedra.tet_edges.max()) == len(tetrahedra.edges) - 1
+
+
+def test_a_finer_grid_fills_the_same_box_with_half_the_cell():
+    grid = TetGrid.over(torch.tensor([[-1.0, -0.5, -0.7], [1.0, 0.5, 0.6]]), 48)
+    finer = grid.finer()
+    torch.testing.assert_close(finer.bounds, grid.bounds)
+    assert finer.cell == grid.cell / 2
+
+
+def test_interpolation_is_exact_for_linear_fields():
+    grid = TetGrid.over(torch.tensor([[-1.0, -0.5, -0.7], [1.0, 0.5, 0.6]]), 48)
+    slopes = torch.tensor([[1.0, -2.0], [0.5, 3.0], [2.0, 0.1]])
+    low, high = grid.bounds.float()
+    points = (
+        low
+        + grid.cell
+        + (high - low - 2 * grid.cell) * torch.rand((200, 3), generator=torch.Generator().manual_seed(0))
+    )
+    torch.testing.assert_close(grid.interpolate(grid.vertices @ slopes, points), points @ slopes, atol=1e-4, rtol=0)

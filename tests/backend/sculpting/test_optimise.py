@@ -36,14 +36,18 @@ def reference(wider: float) -> Reference:
     )  # fmt: skip
 
 
+def ball(points: np.ndarray) -> np.ndarray:
+    """Metres under the ball's surface."""
+    return (RADIUS - np.linalg.norm(points, axis=1)).astype(np.float32)
+
+
 def sculptor(
     wanted: Reference, config: SculptConfig = CONFIG, guidance=None, pliancy=lambda places: places[:, 0] * 0 + 1
 ) -> Sculptor:
     grid = TetGrid.over(torch.tensor([[-0.12] * 3, [0.12] * 3], dtype=torch.float64), config.grid.resolution)
-    first = RADIUS - grid.vertices.norm(dim=1)
     vertices, triangles = globe(24, 48, RADIUS)
-    stays = Stays(torch.ones(len(first)), torch.ones(len(first)), pliancy(grid.vertices.float()))
-    return Sculptor(grid, first, (vertices.numpy(), triangles.numpy()), stays, wanted, config, guidance)
+    stays = Stays(torch.ones(grid.vertex_count), torch.ones(grid.vertex_count), pliancy(grid.vertices.float()))
+    return Sculptor(grid, ball, (vertices.numpy(), triangles.numpy()), stays, wanted, config, guidance)
 
 
 @pytest.fixture(scope="module")
