@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from portrait_head.photo.decode import load_photo
 from portrait_head.photo.faces import find_faces, refine_landmarks
+from portrait_head.photo.hair import _covered
 from portrait_head.photo.head_shape import HeadShape, head_shape
 from portrait_head.photo.masks import Masks, head_masks
 from portrait_head.photo.window import Window, head_window
+from portrait_head.photo.zones import head_zones
 
 from tests.backend.photo.pictures import astronaut, group_photo
 
@@ -242,3 +244,15 @@ def test_the_same_input_gives_the_same_bytes(sample: Subject) -> None:
     again = head_masks(sample.window.image, sample.window.valid, sample.landmarks)
     for name in ("person", "hair", "skin"):
         assert getattr(again, name).tobytes() == getattr(sample.masks, name).tobytes()
+
+
+def test_where_no_hair_is_nothing_is_covered_by_it(sample: Subject) -> None:
+    """The rays leave the picture, and what lies beyond it must count as nothing."""
+    small = cv2.resize(sample.window.image, (256, 256), interpolation=cv2.INTER_AREA)
+    shape = head_shape(sample.landmarks * (256 / sample.window.image.shape[0]))
+    whole = np.ones((256, 256), bool)
+    zones = head_zones(small, whole, whole.astype(np.float32), shape, 0.6)
+    for _ in range(4):
+        beside = np.ones((720, 512), np.float32)  # memory that is likely to be used again
+        del beside
+        assert not _covered(~whole, zones).any()

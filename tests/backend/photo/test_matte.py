@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from portrait_head.photo.matte import colour_matte
 
 SIDE, RADIUS = 96, 30.0

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
 from portrait_head.geometry.surface import vertex_normals
 from portrait_head.geometry.tet_grid import TetGrid
 from portrait_head.sculpting.config import FieldConfig
