@@ -33,6 +33,7 @@ class FieldConfig:
     band_hops: int = 2  # edges around the surface that a band holds, so that it is laid anew seldom
     betas: tuple[float, float] = (0.9, 0.99)  # ID-Sculpt
     floor: float = 0.1  # of Adam's second moment, as a share of the largest
+    fine_cell: float = 0.003  # metres: the surface of coarser cells is taken from a grid of half the cell
     last_step: float = 0.2  # steps shrink to this share, along half a cosine
 
 

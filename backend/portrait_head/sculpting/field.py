@@ -113,8 +113,8 @@ class SurfaceField:
         )
 
     @torch.no_grad()
-    def finer(self, state: FieldState, settled: FieldState, depth: Depth) -> TetSurface:
-        """The surface of a state on a grid of half the cell, begun with from the exact body instead of its samples.
+    def surface(self, state: FieldState, settled: FieldState, depth: Depth) -> TetSurface:
+        """The surface of a state; if the cells are coarse on a grid of half the cell, from the exact body.
 
         What the first phase found is how samples far apart are best set to show that body; the body itself needs
         none of it, so only what came later is added.
@@ -124,19 +124,29 @@ class SurfaceField:
             settled: the state at the end of the first phase.
             depth: of the body begun with.
         """
-        grid, finer = self._grid, self._grid.finer()
-        moved = torch.cat([(state.offsets - settled.offsets)[:, None], state.shifts - settled.shifts], dim=1)
-        sdf = grid.interpolate((self._first + moved[:, 0])[:, None], finer.vertices)[:, 0]
+        grid = self._grid
+        if grid.cell <= self._config.fine_cell:
+            return self._moved(grid, self._first + state.offsets, self._pliancy, state.shifts, state.lattices)
+        finer, moved = grid.finer(), state.offsets - settled.offsets
+        sdf = grid.interpolate((self._first + moved)[:, None], finer.vertices)[:, 0]
         near = (sdf.abs() < NEAR * grid.cell).nonzero().squeeze(1)
         places = finer.vertices.index_select(0, near)
         exact = torch.from_numpy(depth(places.cpu().numpy())).to(sdf)
-        sdf[near] = exact + grid.interpolate(moved[:, :1], places)[:, 0]
-        band = ActiveBand.around(finer, sdf, hops=0)
-        places = band.tetrahedra.vertices
-        pliancy = grid.interpolate(torch.cat([self._pliancy[:, None], moved[:, 1:]], dim=1), places)
-        bend = pliancy[:, :1] * _displacement(state.lattices, self._in_lattices(places))
-        shift = pliancy[:, 1:] * finer.wall_freedom().index_select(0, band.vertices)
-        return marching_tetrahedra(band.tetrahedra, sdf.index_select(0, band.vertices), bend + shift)
+        sdf[near] = exact + grid.interpolate(moved[:, None], places)[:, 0]
+        carried = torch.cat([self._pliancy[:, None], state.shifts - settled.shifts], dim=1)
+        carried = grid.interpolate(carried, finer.vertices)
+        shifts = carried[:, 1:] * finer.wall_freedom()
+        return self._moved(finer, sdf, carried[:, 0], shifts, state.lattices)
+
+    def _moved(
+        self, grid: TetGrid, sdf: Tensor, pliancy: Tensor, shifts: Tensor, lattices: tuple[Tensor, ...]
+    ) -> TetSurface:
+        """The surface of signed distances [N] over a grid whose vertices lattices and shifts [N, 3] move."""
+        band = ActiveBand.around(grid, sdf, hops=0)
+        here = band.vertices
+        bend = _displacement(lattices, self._in_lattices(band.tetrahedra.vertices))
+        moves = pliancy.index_select(0, here)[:, None] * bend + shifts.index_select(0, here)
+        return marching_tetrahedra(band.tetrahedra, sdf.index_select(0, here), moves)
 
     def _in_lattices(self, points: Tensor) -> list[Tensor]:
         """For every lattice [1, 1, 1, M, 3] where points [M, 3] lie between its first and last node, -1 to 1."""

@@ -35,7 +35,7 @@ class Sculpted:
 
     Attributes:
         vertices: [V, 3] float32 metres.
-        triangles: [F, 3] int32, closed, outward, in cells of half the size that the carving had.
+        triangles: [F, 3] int32, closed, outward.
         first_loss: of the photo's view before the first step.
         best_loss: of the photo's view for the surface that was kept.
         best_step: the step that gave it, 0 for the surface begun with.
@@ -133,7 +133,7 @@ class Sculptor:
                 watch.preview(surface.vertices.detach().cpu().numpy(), surface.triangles.cpu().numpy())
             watch.progress((step + 1) / total)
         best_loss, best_step, found = best
-        surface = self._field.finer(found, settled if best_step > settling else found, self._depth)
+        surface = self._field.surface(found, settled if best_step > settling else found, self._depth)
         vertices = surface.vertices.cpu().numpy().astype(np.float32)
         return Sculpted(vertices, surface.triangles.cpu().numpy(), first_loss, best_loss, best_step)
 
