@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import shutil
 import sys
@@ -28,7 +29,7 @@ from addon.client import diagnose
 from addon.client.backend import find_backend
 from addon.client.errors import ClientError
 from addon.client.outputs import expand_photos, folder_names, make_writable, told_of_disk
-from addon.client.request import PRESETS, SAMPLE, TEXTURE_SIZES, HeadSettings, check_photo
+from addon.client.request import HAIR, PRESETS, SAMPLE, TEXTURE_SIZES, TIERS, HeadSettings, check_files
 from addon.client.session import Session
 from addon.client.terminal import Terminal
 
@@ -69,9 +70,9 @@ def _run(options: argparse.Namespace, terminal: Terminal) -> int:
     try:
         for photo, name in zip(photos, folder_names(photos), strict=True):
             terminal.begin(name)
-            settings = HeadSettings(photo, options.face, options.preset, options.seed, options.texture_size)
+            settings = _settings(photo, options)
             try:
-                check_photo(photo)
+                check_files(settings)
                 folder = output / name
                 seconds = make_head(session, settings, folder, options.kinds, options.preview, terminal)
             except ClientError as error:
@@ -92,6 +93,12 @@ def _run(options: argparse.Namespace, terminal: Terminal) -> int:
     if len(photos) > 1 or failed:
         terminal.say(f"{made} of {len(photos)} heads made, {failed} failed")
     return SOME_FAILED if failed else ALL_MADE
+
+
+def _settings(photo: str, options: argparse.Namespace) -> HeadSettings:
+    """Every setting has an option of its name."""
+    names = [each.name for each in dataclasses.fields(HeadSettings) if each.name != "photo"]
+    return HeadSettings(photo, **{name: getattr(options, name) for name in names})
 
 
 def _load_scene_side() -> Callable[..., float]:
@@ -141,6 +148,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--preset", choices=PRESETS, default="standard")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--texture-size", type=int, choices=TEXTURE_SIZES, default=2048)
+    parser.add_argument(
+        "--delight",
+        type=float,
+        default=HeadSettings.delight,
+        help="how much of the photo's light to take out of the skin, 0 to 1",
+    )
+    parser.add_argument("--hair", choices=HAIR, default="auto")
+    parser.add_argument("--initial-mesh", default="", metavar="PATH", help="begin with a head that you have already")
+    parser.add_argument("--tier", choices=TIERS, default="embedded", help="what the heads are made with")
+    parser.add_argument("--prompt", default="", help="words for the person; the tier diffusion reads them")
+    parser.add_argument("--style", default="", help="words for a look of all the skin; the tier diffusion reads them")
     parser.add_argument("--kinds", type=_kinds, default=KINDS, metavar="blend,glb,fbx", help="files to write")
     parser.add_argument("--no-preview", dest="preview", action="store_false", help="leave preview.png out (faster)")
     parser.add_argument(

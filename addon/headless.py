@@ -13,10 +13,11 @@ from typing import Any
 import bpy
 
 from .client import memory
+from .client.draining import drain
 from .client.errors import ClientError
 from .client.outputs import REPORT, disk_full, nearly_full, staged
 from .client.request import HeadSettings
-from .client.session import Session, drain
+from .client.session import Session
 from .client.terminal import Terminal
 from .scene.asset import AssetError, read_asset
 from .scene.export import export_head

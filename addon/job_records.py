@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from .client.photo_faces import FoundFace
+from .client.request import HeadSettings
 
 
 @dataclass(frozen=True)
@@ -21,29 +23,20 @@ class JobRecord:
 
     Attributes:
         folder: the job folder.
-        photo: path of the photo, which may be gone by now.
-        preset: quick, standard or high.
-        seed: of this head.
-        texture_size: side of the skin texture.
-        face: which face of the photo, counted from 1.
-        hair: auto or none.
-        tier: embedded or diffusion.
-        prompt: words for the diffusion tier.
+        settings: what was asked for; the files that it names may be gone by now.
         finished: whether there is a head asset to import.
         when: seconds since 1970 of the last change.
     """
 
     folder: Path
-    photo: Path
-    preset: str
-    seed: int
-    texture_size: int
-    face: int
-    hair: str
-    tier: str
-    prompt: str
+    settings: HeadSettings
     finished: bool
     when: float
+
+    @property
+    def photo(self) -> Path:
+        """The photo."""
+        return Path(self.settings.photo)
 
     @property
     def asset(self) -> Path:
@@ -60,13 +53,26 @@ def read_records(folder: Path) -> tuple[JobRecord, ...]:
     return tuple(sorted((each for each in found if each is not None), key=lambda each: -each.when))
 
 
-def read_faces(job: Path) -> tuple[FoundFace, ...]:
-    """The faces that the portrait stage of a job found, largest first; none where it has not come so far.
+def folder_name(settings: HeadSettings) -> str:
+    """The name of the job folder of a head: another one for whatever makes another head, the same for another skin."""
+    shape = [settings.face or 1, settings.preset, settings.seed, settings.hair, settings.tier, settings.prompt]
+    if settings.initial_mesh:  # only then, so that heads from before there was a choice keep their folders
+        shape.append(str(Path(settings.initial_mesh).resolve()))
+    told = os.fsencode(Path(settings.photo).resolve()) + json.dumps(shape).encode()
+    return f"{Path(settings.photo).stem}-{hashlib.sha256(told).hexdigest()[:8]}"
 
-    How large the photo is is not kept: the boxes are shares of the part of it that reaches to the last face.
+
+def read_faces(job: Path, photo: Path) -> tuple[FoundFace, ...]:
+    """The faces that the portrait stage of a job found in its photo, largest first.
+
+    None where it has not come so far, and where the photo has been changed since. How large the photo is is not kept:
+    the boxes are shares of the part of it that reaches to the last face.
     """
+    found = job / "01_portrait" / "arrays.npz"
     try:
-        with np.load(job / "01_portrait" / "arrays.npz", allow_pickle=False) as arrays:
+        if photo.stat().st_mtime > found.stat().st_mtime:
+            return ()
+        with np.load(found, allow_pickle=False) as arrays:
             boxes = np.asarray(arrays["faces"], dtype=np.float64).reshape(-1, 4)
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
         return ()
@@ -82,19 +88,12 @@ def read_faces(job: Path) -> tuple[FoundFace, ...]:
 
 def _record(folder: Path) -> JobRecord | None:
     try:
-        request: dict[str, Any] = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+        request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
         return JobRecord(
             folder=folder,
-            photo=Path(str(request["photos"][0])),
-            preset=str(request.get("preset", "standard")),
-            seed=int(request.get("seed", 0)),
-            texture_size=int(request.get("texture_size", 2048)),
-            face=int(request.get("face") or 1),
-            hair=str(request.get("hair", "auto")),
-            tier=str(request.get("tier", "embedded")),
-            prompt=str(request.get("prompt", "")),
+            settings=HeadSettings.from_request(request),
             finished=(folder / "asset" / "asset.json").is_file(),
             when=(folder / "request.json").stat().st_mtime,
         )
-    except (OSError, ValueError, KeyError, IndexError, TypeError):
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
         return None

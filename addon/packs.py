@@ -7,13 +7,12 @@ The catalogue comes with the backend's sources, which this extension brings alon
 from __future__ import annotations
 
 import os
-import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .client.backend import SOURCES
+from .client.backend import SOURCES, data_folder
 
 CATALOGUE = SOURCES / "backend" / "portrait_head" / "models" / "catalogue.toml"
 RECORD = "pack.json"  # lies in the folder of every pack that is whole
@@ -49,13 +48,8 @@ class Pack:
 
 def default_folder() -> Path:
     """Where the backend keeps its packs unless told otherwise."""
-    if named := os.environ.get(VARIABLE):
-        return Path(named)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "portrait-head" / "models"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "portrait-head" / "models"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "portrait-head" / "models"
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else data_folder() / "models"
 
 
 def read_packs(folder: Path, catalogue: Path = CATALOGUE) -> tuple[Pack, ...]:

@@ -3,6 +3,7 @@
 """What is set for the next head; saved with the scene."""
 
 import bpy
+from bpy.app.handlers import persistent
 
 from .client.request import HeadSettings
 from .data.engines import BY_IDENTIFIER, ENGINES, LOD_SHARES, TEXTURE_SIZES
@@ -15,6 +16,13 @@ def _photo_chosen(settings: bpy.types.PropertyGroup, context: bpy.types.Context)
     settings.property_unset("face")
     jobs.forget_outcome()
     looking.look_at(settings.photo_path())
+
+
+@persistent
+def _file_opened(*_: object) -> None:
+    """The panel shows another photo: what was said of the last one is not of this."""
+    jobs.forget_outcome()
+    looking.look_at(bpy.context.scene.portrait_head.photo_path())
 
 
 class PortraitHeadSettings(bpy.types.PropertyGroup):
@@ -78,13 +86,25 @@ class PortraitHeadSettings(bpy.types.PropertyGroup):
         name="Description",
         description="What the photo cannot show, in words, for instance: grey beard, 60 years old",
     )
+    style: bpy.props.StringProperty(
+        name="Style",
+        description="Paint all of the skin in this look, for instance: marble statue, oil painting. The shape stays; "
+        "empty for skin as in the photo",
+    )
+    initial_mesh: bpy.props.StringProperty(
+        name="Start From",
+        description="A head that you have already, for the sculpting to begin with: a PLY, OBJ, GLB or STL file. "
+        "What the photo shows is carved into it, the rest of its shape stays",
+        subtype="FILE_PATH",
+    )
 
     def photo_path(self) -> str:
         """The photo as an absolute path; empty where none is chosen."""
         return bpy.path.abspath(self.photo) if self.photo else ""
 
     def to_head_settings(self) -> HeadSettings:
-        """The settings in the form the client sends."""
+        """The settings in the form the client sends; words that the method does not read are left out."""
+        reads_words = self.tier == "diffusion"
         return HeadSettings(
             photo=self.photo_path(),
             face=self.face,
@@ -94,7 +114,9 @@ class PortraitHeadSettings(bpy.types.PropertyGroup):
             delight=round(self.delight, 4),
             hair=self.hair,
             tier=self.tier,
-            prompt=self.prompt if self.tier == "diffusion" else "",
+            prompt=self.prompt if reads_words else "",
+            style=self.style if reads_words else "",
+            initial_mesh=bpy.path.abspath(self.initial_mesh) if self.initial_mesh else "",
         )
 
 
@@ -161,10 +183,12 @@ def register() -> None:
     bpy.types.Scene.portrait_head = bpy.props.PointerProperty(type=PortraitHeadSettings)
     bpy.types.Scene.portrait_head_export = bpy.props.PointerProperty(type=PortraitHeadExport)
     bpy.types.WindowManager.portrait_head = bpy.props.PointerProperty(type=PortraitHeadView)
+    bpy.app.handlers.load_post.append(_file_opened)
 
 
 def unregister() -> None:
     """Called when the add-on is disabled."""
+    bpy.app.handlers.load_post.remove(_file_opened)
     del bpy.types.WindowManager.portrait_head
     del bpy.types.Scene.portrait_head_export
     del bpy.types.Scene.portrait_head

@@ -18,6 +18,8 @@ ANY, OPERATOR = "*", "Operator"
 GERMAN = {
     (OPERATOR, "Generate Head"): "Kopf erzeugen",
     (OPERATOR, "Look Again"): "Noch einmal suchen",
+    (OPERATOR, "New Textures"): "Neue Texturen",
+    (OPERATOR, "Make a Variation"): "Variation erzeugen",
     (OPERATOR, "Show Colours"): "Farben zeigen",
     (OPERATOR, "Copy Report"): "Bericht kopieren",
     (OPERATOR, "Import Head"): "Kopf importieren",
@@ -40,6 +42,8 @@ GERMAN = {
     (ANY, "Skin Texture"): "Hauttextur",
     (ANY, "Even Out Light"): "Licht ausgleichen",
     (ANY, "As in the Photo"): "Wie im Foto",
+    (ANY, "Start From"): "Beginnen mit",
+    (ANY, "Only with Diffusion Models."): "Nur mit Diffusionsmodellen.",
     (ANY, "Expressions"): "Ausdrücke",
     (ANY, "Visemes"): "Viseme",
     (ANY, "Sliders"): "Regler",

@@ -8,8 +8,11 @@
     python backend/install.py --verify            look whether everything works
     python backend/install.py --remove            take everything away but model packs
 
-Only the standard library is used, and any Python from 3.9 on can run this; the environment itself is made with a
-Python 3.11 or 3.12, which is looked for. Everything that is written lies in one folder:
+It has to work where nothing is installed yet, so only the standard library is used, any Python from 3.9 on can run it,
+and it is one file: the add-on runs it with `python -I`, under which nothing that lies beside it can be imported. The
+environment itself is made with a Python 3.11 or 3.12, which is looked for. From top to bottom: what is told (Report),
+where (Place) and with what (Tools) it is installed; `main` and what each of its options does; the computer, its
+graphics cards and its Pythons; what went wrong in words; small helpers. Everything that is written lies in one folder:
 
     venv/        the environment          cache/, source/   while installing; finished downloads outlive an interruption
     state.json   what is installed        install.log       what pip or uv said
@@ -23,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import errno
 import json
 import os
 import platform
@@ -62,6 +66,7 @@ OURS = ("venv", "venv.old", "cache", "source", "python", "state.json", "install.
 GIGABYTE = 10**9
 
 FAILED, STOPPED = 1, 130
+ERROR_DISK_FULL = 112  # winerror.h
 STOP_SIGNALS = [name for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)]
 
 
@@ -604,7 +609,7 @@ def explained(said: list[str], status: int, place: Place, wheels: Path | None) -
 
 def unwritable(folder: Path, error: OSError) -> InstallError:
     """The error for a folder that cannot be written to."""
-    if error.errno == 28 or getattr(error, "winerror", None) == 112:  # ENOSPC, ERROR_DISK_FULL
+    if error.errno == errno.ENOSPC or getattr(error, "winerror", None) == ERROR_DISK_FULL:
         return InstallError("disk_full", f"The disk of “{folder}” is full.", "Free some space and run it again.")
     what = error.strerror or str(error)
     return InstallError(

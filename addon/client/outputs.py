@@ -116,5 +116,5 @@ def nearly_full(folder: Path) -> bool:
 def disk_full(folder: Path) -> ClientError:
     """The error for a full disk."""
     return ClientError(
-        "disk_full", f"The disk that holds “{folder}” is full.", "Free some space there, or name another --output."
+        "disk_full", f"The disk that holds “{folder}” is full.", "Free some space there, or choose another folder."
     )

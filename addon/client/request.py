@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from .errors import ClientError
 
 PRESETS = ("quick", "standard", "high")
+TIERS = ("embedded", "diffusion")
+HAIR = ("auto", "none")
 TEXTURE_SIZES = (1024, 2048, 4096)
 SAMPLE = "sample"
 """In place of a path: the public-domain portrait that the backend brings along."""
+SKIN = ("texture_size", "delight", "style")
+"""The settings that only concern how the skin is painted: with another of these it is the same head."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,9 @@ class HeadSettings:
         delight: 0 to 1, how much of the photo's light is taken out of the skin.
         hair: `auto`, or `none` for a bare head.
         tier: `embedded` or `diffusion`.
-        prompt: words for the diffusion tier.
+        prompt: words for the diffusion tier: what the person looks like.
+        style: words for the diffusion tier: a look for all of the skin.
+        initial_mesh: path of the mesh that sculpting begins with; empty for the head that was fitted.
     """
 
     photo: str
@@ -37,30 +44,50 @@ class HeadSettings:
     hair: str = "auto"
     tier: str = "embedded"
     prompt: str = ""
+    style: str = ""
+    initial_mesh: str = ""
 
     def to_request(self) -> dict[str, Any]:
-        """The values that differ from the backend's defaults need no list here: every offered one is written."""
-        photo = self.photo if self.photo == SAMPLE else str(Path(self.photo).expanduser().absolute())
-        return {
-            "photos": [photo],
-            "face": self.face,
-            "preset": self.preset,
-            "seed": self.seed,
-            "texture_size": self.texture_size,
-            "delight": self.delight,
-            "hair": self.hair,
-            "tier": self.tier,
-            "prompt": self.prompt,
-        }
+        """The request as JSON values, every path an absolute one."""
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "photo"}
+        photo = self.photo if self.photo == SAMPLE else _absolute(self.photo)
+        return {**values, "photos": [photo], "initial_mesh": _absolute(self.initial_mesh)}
+
+    @classmethod
+    def from_request(cls, request: Mapping[str, Any]) -> HeadSettings:
+        """The settings of an earlier request; one that it lacks, having been written by an older release, is as usual.
+
+        Raises KeyError, IndexError, TypeError or ValueError where it is no request.
+        """
+        usual = cls(str(request["photos"][0]), int(request.get("face") or 1))
+        names = [each.name for each in fields(cls) if each.name not in ("photo", "face") and each.name in request]
+        return replace(usual, **{name: type(getattr(usual, name))(request[name]) for name in names})
+
+
+def check_files(settings: HeadSettings) -> None:
+    """Raise ClientError `photo_missing` or `mesh_missing` where a file that is named is not there."""
+    check_photo(settings.photo)
+    if settings.initial_mesh and not _is_there(settings.initial_mesh):
+        raise ClientError(
+            "mesh_missing", f"The mesh “{settings.initial_mesh}” does not exist.", "Check its name and folder."
+        )
 
 
 def check_photo(photo: str) -> None:
     """Raise ClientError `photo_missing` where `photo` is neither `SAMPLE` nor a file."""
-    try:
-        found = photo == SAMPLE or Path(photo).expanduser().is_file()
-    except OSError:  # a name that no file can have
-        found = False
-    if not found:
+    if photo != SAMPLE and not _is_there(photo, folders=False):
         raise ClientError(
             "photo_missing", f"The photo “{photo}” does not exist or is no file.", "Check its name and folder."
         )
+
+
+def _is_there(path: str, folders: bool = True) -> bool:
+    try:
+        found = Path(path).expanduser()
+        return found.is_file() or (folders and found.is_dir())
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute()) if path else ""

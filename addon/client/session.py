@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from . import diagnose
 from .backend import Backend
@@ -22,11 +21,9 @@ from .state import BUSY, State, StateMachine
 HELLO_SECONDS = 120.0  # a cold disk, or another machine behind ssh
 CANCEL_SECONDS = 5.0  # worker and installer answer within one; after this they are ended
 SHUTDOWN_SECONDS = 2.0
-STEP_SECONDS = 0.05  # between two steps of a drained generator
 SAME_RELEASE = "Install the backend and the add-on from the same release."
 
 Steps = Generator[tuple[Event, ...], None, None]
-Last = TypeVar("Last", bound=Event)
 
 
 class Session:
@@ -34,7 +31,7 @@ class Session:
 
     Its `state` moves as `TRANSITIONS` in `state.py` says. `generate`, `look` and `install` are generators: every step
     returns at once, with the events that arrived since the last one. In Blender's window a timer takes the steps, in
-    background mode `drain` does.
+    background mode `drain` in `draining.py` does.
 
     Args:
         backend: what to start; None where nothing is installed.
@@ -363,36 +360,6 @@ class Session:
                 self._leaving.append((process, deadline))
             else:
                 process.close(grace=0.0)
-
-
-def drain(steps: Steps, listen: Callable[[Event], None], cancel: Callable[[], None]) -> Finished:
-    """Run a `Session.generate` to its end, telling `listen` every event; Ctrl-C calls `cancel` and drains on.
-
-    Raises:
-        ClientError: as the generator does.
-    """
-    return _drain(steps, listen, cancel, Finished)
-
-
-def drain_installation(steps: Steps, listen: Callable[[Event], None], cancel: Callable[[], None]) -> Installed:
-    """The same for a `Session.install`."""
-    return _drain(steps, listen, cancel, Installed)
-
-
-def _drain(steps: Steps, listen: Callable[[Event], None], cancel: Callable[[], None], kind: type[Last]) -> Last:
-    # A KeyboardInterrupt would be thrown into the middle of the generator and end it before it has told the worker.
-    previous = signal.signal(signal.SIGINT, lambda number, frame: cancel())
-    try:
-        last: Event | None = None
-        for events in steps:
-            for last in events:
-                listen(last)
-            if not events:
-                time.sleep(STEP_SECONDS)
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL if previous is None else previous)
-    assert isinstance(last, kind), f"the generator ends with {kind.__name__} or raises"
-    return last
 
 
 def _understood(answer: Reply) -> tuple[FoundFace, ...]:

@@ -10,10 +10,11 @@ import bpy
 
 from .. import ROOT_PACKAGE
 from ..client.backend import Backend
+from ..client.draining import STEP_SECONDS
 from ..client.errors import ClientError
 from ..client.events import Event, Installed, InstallStep, ProgressMade, Warned
 from ..client.installer import Action, Installation
-from ..client.session import STEP_SECONDS, Steps
+from ..client.session import Steps
 from ..client.state import State
 from ..ui.view import redraw
 from . import jobs
@@ -173,6 +174,8 @@ class PORTRAITHEAD_OT_find_backend(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         jobs.ask_anew()
+        if not status.running:
+            status.error, status.warnings = None, ()
         return {"FINISHED"}
 
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# pyright: reportInvalidTypeForm=false
 """The dialog that says what went wrong, and the report that it copies."""
 
 from __future__ import annotations
@@ -67,15 +68,23 @@ class PORTRAITHEAD_OT_copy_report(bpy.types.Operator):
     bl_idname = "portrait_head.copy_report"
     bl_label = "Copy Report"
 
+    installation: bpy.props.BoolProperty(
+        name="Of the Installation",
+        description="What went wrong with the backend's installation, not with a head",
+        options={"SKIP_SAVE", "HIDDEN"},
+    )
+
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         return jobs.status.error is not None or backend.status.error is not None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         error, log = jobs.status.error, jobs.log_path()
-        if error is None:
+        if self.installation:
             error, log = backend.status.error, jobs.install_log_path()
-        assert error is not None
+        if error is None:
+            self.report({"INFO"}, "Nothing has gone wrong")
+            return {"CANCELLED"}
         found = jobs.find(context)
         machine = jobs.machine()
         device = f"{machine.in_words} ({machine.name})" if machine is not None else "not started"

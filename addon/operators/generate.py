@@ -9,9 +9,9 @@ from pathlib import Path
 
 import bpy
 
+from ..client.draining import STEP_SECONDS
 from ..client.errors import ClientError
 from ..client.events import Finished
-from ..client.session import STEP_SECONDS
 from ..scene.asset import AssetError
 from ..scene.heads import active_head, head_with
 from ..scene.importer import import_steps
@@ -71,13 +71,14 @@ class PORTRAITHEAD_OT_generate(bpy.types.Operator):
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
-        done = True
+        done = True  # also after an error that nobody foresaw: the panel must not show it for ever
         try:
             done = self._tick()
         except ClientError as error:
             return self._fail(error)
         finally:
             if done:
+                jobs.status.running = False
                 self._remove_timer(context)
                 looking.look_at(context.scene.portrait_head.photo_path())  # one that was chosen meanwhile
             redraw(context)
@@ -91,6 +92,8 @@ class PORTRAITHEAD_OT_generate(bpy.types.Operator):
                 time.sleep(STEP_SECONDS)
         except ClientError as error:
             return self._fail(error)
+        finally:
+            jobs.status.running = False
         return self._finish(context)
 
     def cancel(self, context: bpy.types.Context) -> None:
@@ -119,15 +122,13 @@ class PORTRAITHEAD_OT_generate(bpy.types.Operator):
                 jobs.status.running, jobs.status.stage = True, "Adding it to the scene"
             if jobs.status.cancelling:
                 self._ending.close()
-                jobs.status.running = False
                 raise ClientError("cancelled", "The head was not added.", "It is finished, under Earlier Heads.")
             try:
                 next(self._ending)
             except StopIteration as end:
-                jobs.status.running, jobs.status.result = False, end.value
+                jobs.status.result = end.value
                 return True
             except AssetError as error:
-                jobs.status.running = False
                 raise ClientError("bad_asset", str(error)) from error
         return False
 

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import bpy
 
+from ..client.request import SKIN
 from ..job_records import JobRecord
 from ..scene.asset import AssetError
 from ..scene.heads import active_head
 from ..scene.importer import import_head, made_in
+from ..ui.status import draw_words
 from ..ui.view import show
 from . import job_folders, jobs
 
@@ -19,9 +23,13 @@ class _OnRecord:
 
     job: bpy.props.StringProperty(name="Job", description="Name of the job folder", options={"SKIP_SAVE", "HIDDEN"})
 
+    def known(self) -> JobRecord | None:
+        """The record of the job; None where it is gone."""
+        return next((each for each in job_folders.records() if each.folder.name == self.job), None)
+
     def record(self) -> JobRecord | None:
-        """The record of the job; reports where there is none."""
-        found = next((each for each in job_folders.records() if each.folder.name == self.job), None)
+        """The same; reports where there is none."""
+        found = self.known()
         if found is None:
             job_folders.look_again()
             self.report({"ERROR"}, "This job is no longer there.")  # type: ignore[attr-defined]  # an operator's
@@ -59,13 +67,13 @@ class PORTRAITHEAD_OT_variation(_OnRecord, bpy.types.Operator):
         if record is None:
             return {"CANCELLED"}
         _take_over(context.scene.portrait_head, record)
-        seeds = (each.seed for each in job_folders.records() if each.photo == record.photo)
-        context.scene.portrait_head.seed = max(seeds, default=record.seed) + 1
+        seeds = (each.settings.seed for each in job_folders.records() if each.photo == record.photo)
+        context.scene.portrait_head.seed = max(seeds, default=record.settings.seed) + 1
         return _generate(self, context, "HEAD")
 
 
 class PORTRAITHEAD_OT_retexture(_OnRecord, bpy.types.Operator):
-    """Paint the active head anew with the size of the texture and the light that are set above; shape and pose stay"""
+    """Paint the active head anew, in another size, light or style; shape and pose stay"""
 
     bl_idname = "portrait_head.retexture"
     bl_label = "New Textures"
@@ -76,6 +84,19 @@ class PORTRAITHEAD_OT_retexture(_OnRecord, bpy.types.Operator):
             cls.poll_message_set("Select the head that is to get the new textures")
             return False
         return True
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        return context.window_manager.invoke_props_dialog(self, title=self.bl_label, confirm_text="Paint")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Ask how to paint: these are the panel's own settings."""
+        settings, record = context.scene.portrait_head, self.known()
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.prop(settings, "texture_size")
+        layout.prop(settings, "delight")
+        draw_words(layout, settings, ("style",), record is not None and record.settings.tier == "diffusion")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         record, head = self.record(), active_head(context)
@@ -101,9 +122,10 @@ class PORTRAITHEAD_OT_open_job(_OnRecord, bpy.types.Operator):
 
 def _take_over(settings: bpy.types.PropertyGroup, record: JobRecord) -> None:
     """Puts what shaped the earlier head into the panel; how its skin is painted stays as the artist has it there."""
-    settings.photo = str(record.photo)
-    for name in ("preset", "seed", "face", "hair", "tier", "prompt"):
-        setattr(settings, name, getattr(record, name))
+    settings.photo = record.settings.photo
+    for each in dataclasses.fields(record.settings):
+        if each.name not in ("photo", *SKIN):  # a new photo puts the face back, so it comes first
+            setattr(settings, each.name, getattr(record.settings, each.name))
 
 
 def _generate(operator: bpy.types.Operator, context: bpy.types.Context, purpose: str) -> set[str]:

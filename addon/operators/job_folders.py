@@ -8,8 +8,6 @@ textures are made anew.
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import os
 import shutil
 from pathlib import Path
@@ -17,9 +15,10 @@ from pathlib import Path
 import bpy
 
 from .. import ROOT_PACKAGE
+from ..client.outputs import told_of_disk
 from ..client.photo_faces import FoundFace
 from ..client.request import HeadSettings
-from ..job_records import JobRecord, read_faces, read_records
+from ..job_records import JobRecord, folder_name, read_faces, read_records
 
 KEPT = 20  # folders, of 80 MB each
 
@@ -29,9 +28,12 @@ def records() -> tuple[JobRecord, ...]:
     return _records(str(user_folder("jobs")))
 
 
-def faces(photo: str) -> tuple[FoundFace, ...]:
-    """The faces in the photo, the largest first, as an earlier run found them; none before the first."""
-    return _faces(photo) if photo else ()
+def faces(photo: str, changed: int) -> tuple[FoundFace, ...]:
+    """The faces in the photo, the largest first, as an earlier run found them; none before the first.
+
+    `changed` says when the photo was; its faces are looked up anew when that is another time.
+    """
+    return _faces(photo, changed)
 
 
 def look_again() -> None:
@@ -42,16 +44,16 @@ def look_again() -> None:
 
 def folder_for(settings: HeadSettings) -> Path:
     """The folder in which this head is made."""
-    shape = (settings.face or 1, settings.preset, settings.seed, settings.hair, settings.tier, settings.prompt)
-    told = os.fsencode(Path(settings.photo).resolve()) + json.dumps(shape).encode()
-    return user_folder("jobs") / f"{Path(settings.photo).stem}-{hashlib.sha256(told).hexdigest()[:8]}"
+    return user_folder("jobs") / folder_name(settings)
 
 
 def claim(folder: Path) -> Path:
-    """Make the folder if need be and count it as the latest; the oldest ones go."""
-    folder.mkdir(exist_ok=True)
-    os.utime(folder)
-    latest = sorted((path for path in folder.parent.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    """Make the folder if need be and count it as the latest; the oldest ones go. Raises ClientError."""
+    with told_of_disk(folder):
+        folder.mkdir(exist_ok=True)
+        os.utime(folder)
+        folders = [path for path in folder.parent.iterdir() if path.is_dir()]
+        latest = sorted(folders, key=lambda path: path.stat().st_mtime)
     for old in latest[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return folder
@@ -68,6 +70,6 @@ def _records(folder: str) -> tuple[JobRecord, ...]:
 
 
 @functools.lru_cache(maxsize=8)
-def _faces(photo: str) -> tuple[FoundFace, ...]:
+def _faces(photo: str, changed: int) -> tuple[FoundFace, ...]:
     of_photo = (record for record in records() if record.photo == Path(photo).absolute())
-    return next((found for record in of_photo if (found := read_faces(record.folder))), ())
+    return next((found for record in of_photo if (found := read_faces(record.folder, record.photo))), ())

@@ -20,7 +20,7 @@ from ..client.errors import ClientError
 from ..client.events import Event, Finished, PreviewReady, ProgressMade, StageStarted, Warned
 from ..client.installer import own_version
 from ..client.machine import Machine, Refusal, machine_from
-from ..client.request import HeadSettings, check_photo
+from ..client.request import HeadSettings, check_files
 from ..client.session import Session
 from ..client.state import State
 from ..packs import VARIABLE as MODELS_VARIABLE
@@ -78,7 +78,7 @@ class HeadJob:
         global status
         if status.running:
             raise ClientError("busy", "A head is already under way.", "Wait for it or cancel it first.")
-        check_photo(settings.photo)
+        check_files(settings)
         session = _session_for(_backend(context))
         folder = job_folders.claim(job_folders.folder_for(settings))
         self._steps = session.generate(settings.to_request(), folder)
@@ -140,15 +140,17 @@ def why_not(context: bpy.types.Context) -> str:
         return "A head is already under way"
     if backend_state() is State.INSTALLING:
         return "The backend is being installed"
-    photo = context.scene.portrait_head.photo_path()
-    if not photo:
+    settings = context.scene.portrait_head.to_head_settings()
+    if not settings.photo:
         return "Choose a photo first"
-    if not Path(photo).is_file():
-        return f"The photo “{photo}” does not exist"
+    try:
+        check_files(settings)
+    except ClientError as error:
+        return error.message
     found = find(context)
     if isinstance(found, ClientError):
         return found.message
-    refused = tier_refusal(context.scene.portrait_head.tier)
+    refused = tier_refusal(settings.tier)
     return refused.reason if refused is not None else ""
 
 

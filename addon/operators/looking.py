@@ -50,9 +50,11 @@ _under_way: tuple[Key, Steps] | None = None
 def seen(photo: str) -> Look:
     """What is known of a photo, from a look at it or from an earlier run."""
     key = _key(photo)
-    if key is not None and key in _known:
+    if key is None:
+        return NOTHING
+    if key in _known:
         return _known[key]
-    found = job_folders.faces(photo)
+    found = job_folders.faces(*key)
     return Look(found) if found else NOTHING
 
 

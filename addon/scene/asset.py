@@ -8,7 +8,6 @@ never leaves half a head in the artist's scene.
 from __future__ import annotations
 
 import json
-import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from .arkit import ARKIT_NAMES
+from .png import is_whole_png
 from .steps import Steps, finish
 
 FORMAT = 2
@@ -252,26 +252,9 @@ def _texture(folder: Path, name: str) -> Path:
     except OSError as error:
         raise AssetError(f"Texture {path} cannot be read ({error.strerror}). {REGENERATE}") from error
     # A damaged picture would load in Blender as a black one without any error.
-    if not _is_whole_png(data):
+    if not is_whole_png(data):
         raise AssetError(f"Texture {path} is not a whole PNG picture. {REGENERATE}")
     return path
-
-
-def _is_whole_png(data: bytes) -> bool:
-    """Whether the chunks of a PNG file (ISO/IEC 15948) are all there and undamaged; far quicker than decoding it."""
-    if data[:8] != b"\x89PNG\r\n\x1a\n":
-        return False
-    kinds, place = [], 8
-    while place + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, place)
-        kind, end = data[place + 4 : place + 8], place + 8 + length
-        if end + 4 > len(data) or zlib.crc32(data[place + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
-            return False
-        if kind == b"IHDR" and 0 in struct.unpack_from(">II", data, place + 8):
-            return False
-        kinds.append(kind)
-        place = end + 4
-    return kinds[:1] == [b"IHDR"] and b"IDAT" in kinds and kinds[-1] == b"IEND"
 
 
 def _unit(folder: Path, owner: str, key: str, value: float) -> float:

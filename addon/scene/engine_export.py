@@ -21,6 +21,7 @@ from .staging import StagedHead, staged
 from .writers import ADDONS, FBX_ARMATURE, write_fbx, write_glb
 
 CENTIMETRES = 100.0
+ENDINGS = tuple(f".{kind}" for kind in ADDONS)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def export_for_engine(head: ImportedHead, path: Path, options: EngineOptions) ->
     Raises `ExportError` or `verify.VerifyError`.
     """
     engine = options.engine
-    path = Path(path).with_suffix(f".{engine.kind}")
+    path = with_ending(path, engine)
     operator, addon = ADDONS[engine.kind]
     if not compat.operator_exists(operator):
         raise ExportError(f"Blender's add-on '{addon}' is off. Switch it on in Preferences > Add-ons, then try again.")
@@ -90,6 +91,12 @@ def export_for_engine(head: ImportedHead, path: Path, options: EngineOptions) ->
             f"The head cannot be written to {path.parent} ({error.strerror or reason(str(error))}). {ADVICE}"
         ) from error
     return Exported(files, keys, triangles)
+
+
+def with_ending(path: Path, engine: Engine) -> Path:
+    """The path with the ending of the engine's files: in place of the other kind's, else added, as to anna.v2."""
+    ending = f".{engine.kind}"
+    return path.with_suffix(ending) if path.suffix.lower() in ENDINGS else path.with_name(path.name + ending)
 
 
 def _write(

@@ -19,6 +19,9 @@ KEYS_A_STEP = 13
 MARK = "portrait_head"
 """Custom property of a head's collection; by it a head is found again in a file that was saved and opened."""
 
+PART = "portrait_head_part"
+"""Custom property of head and hair, which tells them from what the artist puts beside them: glasses, an eye patch."""
+
 SCULPT = "portrait_head_sculpt"
 """Custom property of the free-topology head's objects, which are hidden and no part of what is posed or exported."""
 
@@ -74,11 +77,17 @@ def head_of(item: bpy.types.Object | bpy.types.Collection) -> ImportedHead | Non
             continue
         armature = next((each for each in collection.objects if each.type == "ARMATURE"), None)
         meshes = [each for each in collection.objects if each.type == "MESH" and SCULPT not in each]
-        head = next((each for each in meshes if each.data.shape_keys), None)
-        hair = next((each for each in meshes if each is not head and not each.data.shape_keys), None)
-        if head and armature:
-            return ImportedHead(collection, head, hair, armature)
+        parts = {each[PART]: each for each in reversed(meshes) if PART in each} or _unmarked(meshes)
+        if "head" in parts and armature:
+            return ImportedHead(collection, parts["head"], parts.get("hair"), armature)
     return None
+
+
+def _unmarked(meshes: list[bpy.types.Object]) -> dict[str, bpy.types.Object]:
+    """Head and hair in a file that was saved before they were marked."""
+    keyed = [each for each in meshes if each.data.shape_keys]
+    plain = [each for each in meshes if not each.data.shape_keys]
+    return {**({"head": keyed[0]} if keyed else {}), **({"hair": plain[0]} if plain else {})}
 
 
 def made_in(head: ImportedHead) -> str:
@@ -104,11 +113,13 @@ def _build(described: asset.HeadAsset, own: bpy.types.Collection) -> Steps[Impor
     for each in described.materials:
         made.append((yield from materials.build_material(each, name)))
     head = yield from _build_mesh(described.head, name, made, own)
+    head[PART] = "head"
     yield from _add_shape_keys(head, described.head)
     yield from rig.bind(head, armature, described.bones, described.head)
     hair = None
     if described.hair is not None:
         hair = yield from _build_mesh(described.hair, f"{name} Hair", made, own)
+        hair[PART] = "hair"
         yield from rig.bind(hair, armature, described.bones, described.hair)
     for arrays in described.sculpt:
         each = yield from _build_mesh(arrays, f"{name} {arrays.name.replace('_', ' ').title()}", made, own)

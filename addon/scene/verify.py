@@ -48,12 +48,13 @@ def verify_glb(path: Path, shape_keys: Sequence[str] = ARKIT_NAMES, bones: Seque
     """Checks a GLB file without Blender: keys, weights, skin, textures inside, metres. Raises `VerifyError`."""
     path = Path(path)
     gltf, _ = read_glb(path)
-    meshes = [mesh for mesh in gltf.get("meshes", ()) if "weights" in mesh]
-    _demand(len(meshes) == 1, path, f"{len(meshes)} of its meshes have shape keys instead of one")
-    mesh = meshes[0]
-    names = mesh.get("extras", {}).get("targetNames", [])
-    _demand(tuple(names) == tuple(shape_keys), path, f"its {len(names)} shape keys are not those of the head")
-    _demand(len(mesh["weights"]) == len(names) and not any(mesh["weights"]), path, "shape keys are not at 0")
+    keyed = [mesh for mesh in gltf.get("meshes", ()) if "weights" in mesh]  # hair may have keys that the artist made
+    _demand(bool(keyed), path, "0 of its meshes have shape keys")
+    heads = [mesh for mesh in keyed if mesh.get("extras", {}).get("targetNames") == list(shape_keys)]
+    _demand(len(heads) == 1, path, "its shape keys are not those of the head")
+    mesh, names = heads[0], shape_keys
+    _demand(len(mesh["weights"]) == len(names), path, "a shape key has no weight")
+    _demand(not any(any(each["weights"]) for each in keyed), path, "shape keys are not at 0")
     low, high = np.full(3, np.inf), np.full(3, -np.inf)
     for primitive in mesh["primitives"]:
         _demand(len(primitive.get("targets", ())) == len(names), path, "a part of the head lacks shape keys")
@@ -139,22 +140,20 @@ def _check_objects(
     wanted: int = 1,
     scale: float = 1.0,
 ) -> None:
-    heads = [each for each in objects if each.type == "MESH" and each.data.shape_keys]
+    keyed = [each for each in objects if each.type == "MESH" and each.data.shape_keys]
+    heads = [each for each in keyed if each.data.shape_keys.key_blocks.keys()[1:] == list(shape_keys)]
     rigs = [each for each in objects if each.type == "ARMATURE"]
-    _demand(len(heads) == wanted and len(rigs) == 1, path, f"it has {len(heads)} heads and {len(rigs)} armatures")
+    found = f"it has {len(heads)} heads with their shape keys and {len(rigs)} armatures"
+    _demand(len(heads) == wanted and len(rigs) == 1, path, found)
+    values = [key.value for each in keyed for key in each.data.shape_keys.key_blocks[1:]]
+    _demand(not any(values), path, "shape keys are not at 0")
     found = {bone.name for bone in rigs[0].data.bones}
     _demand(found == set(bones), path, f"its bones are {sorted(found)}")
     for head in heads:
-        _check_head(path, head, rigs[0], shape_keys, scale)
+        _check_head(path, head, rigs[0], scale)
 
 
-def _check_head(
-    path: Path, head: bpy.types.Object, rig: bpy.types.Object, shape_keys: Sequence[str], scale: float
-) -> None:
-    keys = head.data.shape_keys.key_blocks[1:]
-    names = tuple(key.name for key in keys)
-    _demand(names == tuple(shape_keys), path, f"its {len(names)} shape keys are not those of the head")
-    _demand(all(key.value == 0.0 for key in keys), path, "shape keys are not at 0")
+def _check_head(path: Path, head: bpy.types.Object, rig: bpy.types.Object, scale: float) -> None:
     bound = any(each.type == "ARMATURE" and each.object == rig for each in head.modifiers)
     _demand(bound, path, "its armature does not move the head")
     most = max(sum(group.weight > 0 for group in vertex.groups) for vertex in head.data.vertices)

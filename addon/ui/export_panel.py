@@ -8,6 +8,7 @@ from typing import ClassVar
 import bpy
 
 from ..data.engines import BY_IDENTIFIER, LOD_SHARES
+from ..operators import export
 from ..scene.heads import active_head
 from .status import draw_text
 
@@ -52,6 +53,9 @@ class PORTRAITHEAD_PT_export(bpy.types.Panel):
         row.enabled = head.hair is not None
         row.prop(settings, "hair")
         column.prop(settings, "visemes")
+        if name := export.writing():
+            draw_text(layout, f"Writing {name}. Blender stands still until it is done, some seconds.", icon="TIME")
+            return
         row = layout.row()
         row.scale_y = 1.3
         row.operator("portrait_head.export", text=f"Export {engine.kind.upper()}", icon="EXPORT")

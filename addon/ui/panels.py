@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 import bpy
 
 from ..client.photo_faces import place_in_words
+from ..client.request import TIERS, HeadSettings
 from ..job_records import JobRecord
 from ..operators import job_folders, jobs, looking
 from ..scene.heads import active_head
 from ..scene.importer import made_in
-from .status import draw_backend, draw_error, draw_progress, draw_text
+from .status import draw_backend, draw_error, draw_progress, draw_text, draw_words
 from .thumbnails import icon
 
 PHOTO_SCALE = 6.0
@@ -23,7 +25,6 @@ FACES_SHOWN = 9
 """The largest; the crowd behind them can be chosen by number."""
 FACE_COLUMNS = 3
 
-TIERS = ("embedded", "diffusion")
 NEEDS = {
     "embedded": "Runs on any computer, nothing to download.",
     "diffusion": "Needs an NVIDIA graphics card and model packs, see the preferences.",
@@ -92,14 +93,7 @@ class PORTRAITHEAD_PT_history(bpy.types.Panel):
 
 def _draw_record(row: bpy.types.UILayout, record: JobRecord, shown: bool) -> None:
     """An earlier head in a row; `shown` is the one that is selected in the scene and can be painted anew."""
-    words = [QUALITIES.get(record.preset, record.preset)]
-    if record.face > 1:
-        words.append(f"face {record.face}")
-    if record.hair == "none":
-        words.append("no hair")
-    if record.seed:
-        words.append(f"no. {record.seed}")
-    row.label(text=", ".join(words), icon="USER" if record.finished else "TIME")
+    row.label(text=in_words(record.settings), icon="USER" if record.finished else "TIME")
     buttons = [("open_job", "FILE_FOLDER")]
     if record.finished:
         buttons = [("reimport", "IMPORT"), ("retexture", "TEXTURE"), ("variation", "FILE_REFRESH"), *buttons]
@@ -107,6 +101,24 @@ def _draw_record(row: bpy.types.UILayout, record: JobRecord, shown: bool) -> Non
         one = row.row(align=True)
         one.enabled = shown or name != "retexture"
         one.operator(f"portrait_head.{name}", text="", icon=picture).job = record.folder.name
+
+
+def in_words(settings: HeadSettings) -> str:
+    """What sets an earlier head apart from others of the same photo, short enough for a row."""
+    words = [QUALITIES.get(settings.preset, settings.preset)]
+    if settings.tier == "diffusion":
+        words.append("diffusion")
+    if (settings.face or 1) > 1:
+        words.append(f"face {settings.face}")
+    if settings.hair == "none":
+        words.append("no hair")
+    if settings.initial_mesh:
+        words.append(f"from {Path(settings.initial_mesh).name}")
+    if settings.style:
+        words.append(settings.style)
+    if settings.seed:
+        words.append(f"no. {settings.seed}")
+    return ", ".join(words)
 
 
 def _draw_picture(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
@@ -157,13 +169,12 @@ def _draw_choices(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup)
         return
     body.use_property_split = True
     body.use_property_decorate = False
-    names = ["texture_size", "delight", "hair", "seed"]
-    if settings.tier == "diffusion":
-        names.append("prompt")
+    names = ["texture_size", "delight", "hair", "initial_mesh", "seed"]
     if not looking.seen(settings.photo_path()).faces:
         names.append("face")
     for name in names:
         body.prop(settings, name)
+    draw_words(body, settings, ("prompt", "style"), settings.tier == "diffusion")
 
 
 def _draw_tier(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:

@@ -50,7 +50,7 @@ def draw_backend(layout: bpy.types.UILayout, width: float = 0.0) -> None:
     else:
         _draw_present(layout, width)
     if backend.status.error is not None and not backend.status.running:
-        draw_error(layout, backend.status.error, "portrait_head.open_install_log", width)
+        draw_error(layout, backend.status.error, installation=True, width=width)
 
 
 def _draw_installing(layout: bpy.types.UILayout, width: float) -> None:
@@ -106,18 +106,28 @@ def in_words(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def draw_error(
-    layout: bpy.types.UILayout, error: ClientError, log: str = "portrait_head.open_log", width: float = 0.0
-) -> None:
-    """What went wrong and what to do; `log` is the operator that opens what was written about it."""
+def draw_error(layout: bpy.types.UILayout, error: ClientError, installation: bool = False, width: float = 0.0) -> None:
+    """What went wrong, with a head or with the installation, and what to do."""
     box = layout.box()
     draw_text(box, error.message, icon="INFO" if error.kind == "cancelled" else "ERROR", width=width)
     if error.hint:
         draw_text(box, error.hint, width=width)
     if error.kind != "cancelled":
         row = box.row(align=True)
-        row.operator("portrait_head.copy_report", icon="COPYDOWN")
-        row.operator(log, icon="TEXT")
+        row.operator("portrait_head.copy_report", icon="COPYDOWN").installation = installation
+        row.operator("portrait_head.open_install_log" if installation else "portrait_head.open_log", icon="TEXT")
+
+
+def draw_words(
+    layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, names: tuple[str, ...], read: bool
+) -> None:
+    """Settings that are words for the diffusion models; greyed, with the reason, where those are not asked (`read`)."""
+    column = layout.column()
+    column.enabled = read
+    for name in names:
+        column.prop(settings, name)
+    if not read:
+        draw_text(column, "Only with Diffusion Models.")
 
 
 def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE", width: float = 0.0) -> None:
@@ -127,5 +137,11 @@ def draw_text(layout: bpy.types.UILayout, text: str, icon: str = "NONE", width: 
     width = (width or (region.width / scale if region else 300)) - MARGIN
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for number, line in enumerate(textwrap.wrap(text, max(SHORTEST, int(width / PIXELS_A_LETTER)))):
-        column.label(text=line, icon=icon if number == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
+    for number, line in enumerate(rows(text, int(width / PIXELS_A_LETTER))):
+        sign = icon if number == 0 else ("BLANK1" if icon != "NONE" else "NONE")
+        column.label(text=line, icon=sign, translate=False)
+
+
+def rows(text: str, letters: int) -> list[str]:
+    """The text in the language of Blender's interface, in rows of so many letters; a row alone has no translation."""
+    return textwrap.wrap(bpy.app.translations.pgettext_iface(text), max(SHORTEST, letters))

@@ -9,7 +9,9 @@ from pathlib import Path
 import bpy
 import bpy.utils.previews
 
-KEPT = 16
+KEPT = 64
+"""Pictures; more than the panels show at once (20 earlier heads' photos, nine faces, a photo, a preview), else each
+drawing would read them all anew."""
 
 _previews: bpy.utils.previews.ImagePreviewCollection | None = None
 _names: OrderedDict[str, None] = OrderedDict()

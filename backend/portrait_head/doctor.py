@@ -14,7 +14,9 @@ from pathlib import Path
 from portrait_head import system_libraries
 from portrait_head.errors import PortraitHeadError
 
-PACKAGES = ("numpy", "scipy", "cv2", "PIL", "skimage", "embreex", "mediapipe")
+PACKAGES = (
+    "numpy", "scipy", "cv2", "PIL", "skimage", "embreex", "fast_simplification", "xatlas", "mediapipe", "torch", "warp"
+)  # fmt: skip
 NEEDED_DISK_GB = 1.0
 
 

@@ -35,7 +35,7 @@ class ProgressMade(Event):
     method: ClassVar[str] = "progress"
     done: float
     total: float
-    eta_s: float | None
+    eta_s: float
 
 
 @dataclass(frozen=True)

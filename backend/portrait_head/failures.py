@@ -15,11 +15,21 @@ _SHORTAGE = re.compile(
 )
 """How the dynamic linker, OpenCV, PyTorch and C++ say in their own exceptions that memory ran out."""
 
+UNEXPECTED = "unexpected"
+
 log = logging.getLogger("portrait_head")
 
 
 def as_event(error: BaseException) -> Failed:
     """The sentence and the hint for `error`; what nobody foresaw is logged with its traceback."""
+    told = described(error)
+    if told.kind == UNEXPECTED:
+        log.error("unexpected failure", exc_info=error)
+    return told
+
+
+def described(error: BaseException) -> Failed:
+    """The sentence and the hint for `error`."""
     if isinstance(error, ImportError):
         error = system_libraries.explain(error) or error
     if not isinstance(error, PortraitHeadError) and _is_shortage(error):
@@ -28,9 +38,8 @@ def as_event(error: BaseException) -> Failed:
         )
     if isinstance(error, PortraitHeadError):
         return Failed(error.kind, error.message, error.hint)
-    log.error("unexpected failure", exc_info=error)
     return Failed(
-        "unexpected",
+        UNEXPECTED,
         f"Something went wrong that should not: {type(error).__name__}: {error}",
         "Please report it with the log; the job folder is kept and the job can be started again.",
     )

@@ -3,8 +3,9 @@
     request.json  events.jsonl  01_portrait/ ... 06_expressions/  asset/  report.json
 
 A stage works into a hidden folder that is renamed when it is whole. Beside its result lies `stage.json` with a digest
-of everything that went in: the request's fields that the stage reads, the photos' bytes, the versions of models, this
-package's code and the digests of the stages before it. A finished stage whose digest still matches is not run again.
+of everything that went in: the request's fields that the stage reads, the photos' bytes and names, the versions of
+models, this package's code and the digests of the stages before it; and the sizes of its files. A finished stage whose
+digest and files still match is not run again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -25,14 +26,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from portrait_head import memory, storage
+from portrait_head import failures, memory, storage
 from portrait_head.errors import PortraitHeadError
 from portrait_head.events import Event, PreviewReady, ProgressMade, StageStarted, Warned
 from portrait_head.progress import Progress
 from portrait_head.request import HeadRequest
 
+RECORD = "stage.json"
 PREVIEW = "preview.jpg"
 PREVIEW_QUALITY = 85
+TRUSTED_SECONDS = 3.0  # of work at the usual pace, that the time left begins with: what comes first says little
 
 Listener = Callable[[Event], None]
 
@@ -112,25 +115,37 @@ class Job:
         cost = _cost_if_done(stage, folder, digest)
         finished = Finished(stage, folder, digest)
         if cost is None:
-            cost, finished.result = self._work(stage, before, folder, digest)
+            try:
+                cost, finished.result = self._work(stage, before, folder, digest)
+            except Exception as error:
+                with suppress(PortraitHeadError):  # the disk may be what failed
+                    self._record(failures.described(error))  # whoever has called tells it the user
+                raise
             self._fresh_seconds += stage.seconds
         self.costs.append(cost)
-        self._tell_progress(stage, 1.0)
+        self._tell_progress(stage, 1.0, self._fresh_seconds)
         for message in getattr(finished.result, "warnings", ()):
             self.tell(Warned(message))
         return finished
 
     def tell(self, event: Event) -> None:
         """Pass an event on and keep it in `events.jsonl`."""
+        self._record(event)
+        self._listen(event)
+
+    def _record(self, event: Event) -> None:
         line = json.dumps({"method": event.method, "params": event.to_params()})
         with disk_errors(self.folder), (self.folder / "events.jsonl").open("a", encoding="utf-8") as log:
             log.write(f"{line}\n")
-        self._listen(event)
 
     def _work(self, stage: Stage, before: tuple[Finished, ...], folder: Path, digest: str) -> tuple[Cost, Any]:
         memory.reset_peak()
         started = time.monotonic()
-        progress = Progress(lambda fraction: self._tell_progress(stage, fraction), self._show)
+
+        def told(fraction: float) -> None:
+            self._tell_progress(stage, fraction, self._fresh_seconds + fraction * stage.seconds)
+
+        progress = Progress(told, self._show)
         result = stage.run(self._request, *[finished.result for finished in before], progress)
         with disk_errors(self.folder):
             part = self.folder / f".{stage.folder}.part"
@@ -138,7 +153,7 @@ class Job:
             stage.save(part, result)
             cost = Cost(stage.name, round(time.monotonic() - started, 3), round(memory.peak_mb(), 1), resumed=False)
             record = {"digest": digest, "seconds": cost.seconds, "peak_memory_mb": cost.peak_memory_mb}
-            write_text(part / "stage.json", json.dumps(record))
+            write_text(part / RECORD, json.dumps({**record, "files": _sizes(part)}))
             if folder.exists():
                 shutil.rmtree(folder)
             part.rename(folder)
@@ -160,36 +175,37 @@ class Job:
         if "photos" in stage.reads:
             for photo in self._request.photos:
                 path = Path(photo)
+                digest.update(path.name.encode())  # stands in warnings and in the asset
                 readable = path.is_file() and os.access(path, os.R_OK)  # else the portrait stage says what is wrong
                 digest.update(path.read_bytes() if readable else photo.encode())
         for finished in before:
             digest.update(finished.digest.encode())
         return digest.hexdigest()
 
-    def _tell_progress(self, stage: Stage, fraction: float) -> None:
+    def _tell_progress(self, stage: Stage, fraction: float, worked: float) -> None:
+        """`worked` of the usual seconds were done by this run itself."""
         place = self._stages.index(stage)
         total = sum(one.seconds for one in self._stages)
         done = sum(one.seconds for one in self._stages[:place]) + fraction * stage.seconds
-        worked = self._fresh_seconds + fraction * stage.seconds
         elapsed = time.monotonic() - self._started
-        eta = elapsed / worked * (total - done) if worked > 0 else None
-        self.tell(ProgressMade(round(done / total, 4), 1.0, None if eta is None else round(eta, 1)))
+        pace = (elapsed + TRUSTED_SECONDS) / (worked + TRUSTED_SECONDS)
+        self.tell(ProgressMade(round(done / total, 4), 1.0, round(pace * (total - done), 1)))
 
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Turn a full, read-only or forbidden disk into a sentence."""
+    """Turn what the operating system says of a disk that is full, forbidden or gone into a sentence."""
     try:
         yield
     except OSError as error:
+        if error.errno is None:  # a library's own, not the system's
+            raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise PortraitHeadError(
                 "disk_full", f"The disk that holds {folder} is full.", "Free about 500 MB, then start the job again."
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-            message = f"The folder {folder} cannot be written to ({error.strerror})."
-            raise PortraitHeadError("cannot_write", message, "Choose another folder.") from error
-        raise
+        message = f"The folder {folder} cannot be written to ({error.strerror})."
+        raise PortraitHeadError("cannot_write", message, "Choose another folder.") from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -209,13 +225,21 @@ def _sweep(folder: Path) -> None:
 
 
 def _cost_if_done(stage: Stage, folder: Path, digest: str) -> Cost | None:
-    record = folder / "stage.json"
-    if not record.exists():
+    """What the finished stage took; None if it is to be run: not done, of something else, or cut short."""
+    try:
+        values = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        whole = all((folder / name).stat().st_size == size for name, size in values["files"].items())
+        if values["digest"] != digest or not whole:
+            return None
+        return Cost(stage.name, values["seconds"], values["peak_memory_mb"], resumed=True)
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    values = json.loads(record.read_text(encoding="utf-8"))
-    if values["digest"] != digest:
-        return None
-    return Cost(stage.name, values["seconds"], values["peak_memory_mb"], resumed=True)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Bytes of every file of a stage: a disk that loses its power may keep a name and not what was written."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != RECORD)
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
 
 
 @cache

@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from portrait_head.models.catalogue import Catalogue, load_catalogue
-from portrait_head.models.readiness import SETS
+from portrait_head.models.readiness import NAMED_AT_MOST, SETS
 from portrait_head.models.store import PackStore
 
 LONGEST_NAME = 100  # bytes of a card's name; NVIDIA's have 20 to 40
 MEBIBYTE = 1 << 20
-NAMED_AT_MOST = 3  # missing packs; more of them are counted
 
 
 @dataclass(frozen=True)

@@ -30,18 +30,18 @@ from portrait_head.sculpting.config import preset
 from portrait_head.stages import assemble, expressions, fit, guide, portrait, prior_texture, sculpt, texture
 
 if TYPE_CHECKING:  # the diffusion tier's packages are not everybody's
-    from portrait_head.diffusion.tier import ModelShelf, Tier
+    from portrait_head.diffusion.tier import Tier
 
 PORTRAIT = Stage("portrait", "01_portrait", portrait.run, portrait.Portrait, ("photos", "face"), 2.0)
-FIT = Stage("fit", "02_fit", fit.run, fit.Fit, ("preset", "seed"), 1.5)
-GUIDE = Stage("guide", "03_guide", guide.run, guide.Guide, ("tier", "prompt", "seed"), 0.5)
+FIT = Stage("fit", "02_fit", fit.run, fit.Fit, (), 1.5)
+GUIDE = Stage("guide", "03_guide", guide.run, guide.Guide, (), 0.5)
 SCULPT = Stage("sculpt", "04_sculpt", sculpt.run, sculpt.Sculpt, ("preset", "seed", "hair"), 18.0)
 TEXTURE = Stage(
     "texture", "05_texture", texture.run, texture.Texture, ("preset", "seed", "texture_size", "delight"), 9.0
 )
-EXPRESSIONS = Stage("expressions", "06_expressions", expressions.run, expressions.Expressions, ("seed",), 1.0)
+EXPRESSIONS = Stage("expressions", "06_expressions", expressions.run, expressions.Expressions, (), 1.0)
 ASSEMBLE = Stage(
-    "assemble", "asset", assemble.run, HeadAsset, ("photos", "free_topology"), 3.5, write_asset, read_asset
+    "assemble", "asset", assemble.run, HeadAsset, ("photos", "seed", "free_topology"), 3.5, write_asset, read_asset
 )
 OWN_SHARE = 0.2  # of the texture's time in the diffusion tier that goes into what the embedded tier does too
 STAGES = (PORTRAIT, FIT, GUIDE, SCULPT, TEXTURE, EXPRESSIONS, ASSEMBLE)
@@ -51,10 +51,10 @@ def _ignore(event: Event) -> None:
     """Nobody listens."""
 
 
-def generate(request: HeadRequest, folder: Path, listen: Listener = _ignore, shelf: ModelShelf | None = None) -> Path:
-    """Make the head; see `portrait_head.generate`. Who makes several may keep a `shelf` of loaded models for them."""
+def generate(request: HeadRequest, folder: Path, listen: Listener = _ignore) -> Path:
+    """Make the head; see `portrait_head.generate`."""
     started = time.monotonic()
-    tier = _open_tier(request, shelf) if request.tier == "diffusion" else None
+    tier = _open_tier(request) if request.tier == "diffusion" else None
     stages = _begun_with(request.initial_mesh, STAGES if tier is None else guided_stages(tier))
     to_portrait, to_fit, to_guide, to_sculpt, to_texture, to_expressions, to_assemble = stages
     job = Job(folder, request, stages, listen)
@@ -63,7 +63,7 @@ def generate(request: HeadRequest, folder: Path, listen: Listener = _ignore, she
     guided = job.run(to_guide, seen, fitted)
     sculpted = job.run(to_sculpt, seen, fitted, guided)
     textured = job.run(to_texture, seen, fitted, sculpted)
-    expressive = job.run(to_expressions, seen, fitted, sculpted)
+    expressive = job.run(to_expressions, fitted, sculpted)
     asset = job.run(to_assemble, seen, fitted, sculpted, textured, expressive)
 
     warnings = [message for one in (seen, fitted, guided, sculpted, textured) for message in one.result.warnings]
@@ -94,14 +94,13 @@ def generate(request: HeadRequest, folder: Path, listen: Listener = _ignore, she
 
 def guided_stages(tier: Tier) -> tuple[Stage, ...]:
     """The same stages, four of them with what the models of the diffusion tier know."""
-    tiered = ("tier", "device", "packs", "references")
     return (
         replace(PORTRAIT, run=partial(portrait.run, encoder=tier.face_encoder), models=tier.version(tier.face_pack)),
         FIT,
         replace(
             GUIDE,
             run=_calling(guide.run, tier),
-            reads=(*GUIDE.reads, "preset", *tiered),
+            reads=("prompt", "preset"),
             models=tier.version(*tier.seeing),
             seconds=20.0,
         ),
@@ -227,11 +226,12 @@ def _any_encoder() -> FaceRecognition | None:
     return None if name is None else load_face_encoder(name, store)
 
 
-def _open_tier(request: HeadRequest, shelf: ModelShelf | None) -> Tier:
-    readiness(request.device, request.packs).require()  # before an import that needs the tier's packages
+def _open_tier(request: HeadRequest) -> Tier:
+    store = PackStore()  # one, which remembers the checksums that held
+    readiness(request.device, request.packs, store).require()  # before an import that needs the tier's packages
     from portrait_head.diffusion.tier import open_tier
 
-    return open_tier(request, shelf)
+    return open_tier(request, store)
 
 
 def _versions() -> dict[str, Any]:

@@ -35,7 +35,7 @@ class HeadRequest:
         tier: "embedded" (any computer) or "diffusion" (CUDA and model packs).
         preset: "quick", "standard" or "high": how much work goes in.
         seed: the seed of everything drawn at random.
-        prompt: words for the diffusion tier: what the person looks like, for shape and texture.
+        prompt: words for the diffusion tier: what the person looks like, for shape and texture; 28 of them are read.
         style: words for a look that the diffusion tier gives all of the skin; the shape does not depend on them.
         texture_size: side of the skin texture in texels.
         delight: 0 to 1, how much of the photo's light is taken out of the skin.
@@ -81,7 +81,8 @@ class HeadRequest:
         _check(isinstance(self.free_topology, bool), "free_topology", self.free_topology, "give true or false")
         for name, allowed in CHOICES.items():
             value = getattr(self, name)
-            _check(value in allowed, name, value, f"choose one of {', '.join(map(str, allowed))}")
+            good = value in allowed and type(value) is type(allowed[0])  # 2048.0 is no number of texels
+            _check(good, name, value, f"choose one of {', '.join(map(str, allowed))}")
 
     def to_json(self) -> str:
         """The request as JSON text."""

@@ -86,6 +86,9 @@ def _join(kind: Any, plain: Any, path: str, arrays: dict[str, np.ndarray]) -> An
             }
         )
     arguments = typing.get_args(kind)
+    if type(None) in arguments:  # X | None
+        (wanted,) = (argument for argument in arguments if argument is not type(None))
+        return None if plain is None else _join(wanted, plain, path, arrays)
     if isinstance(plain, dict):
         return {key: _join(arguments[1], item, f"{path}/{key}", arrays) for key, item in plain.items()}
     if isinstance(plain, list):

@@ -27,9 +27,8 @@ class Terminal:
                 self._line(self._stage)
         elif isinstance(event, ProgressMade) and self._live:
             filled = round(event.done / event.total * BAR_WIDTH)
-            left = "" if event.eta_s is None else f", {event.eta_s:.0f} s left"
             bar = "#" * filled + "." * (BAR_WIDTH - filled)
-            self._out.write(f"\r\033[K{bar} {event.done / event.total:4.0%}  {self._stage}{left}")
+            self._out.write(f"\r\033[K{bar} {event.done / event.total:4.0%}  {self._stage}, {event.eta_s:.0f} s left")
             self._out.flush()
         elif isinstance(event, Warned):
             self._line(f"Note: {event.message}")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import json
-import logging
 import os
 import queue
 import sys
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import portrait_head
+from portrait_head import failures
 from portrait_head.engine import Engine, LookedAt, Told
 from portrait_head.errors import PortraitHeadError
 from portrait_head.events import Done, Event, Failed, ProgressMade
@@ -31,8 +31,6 @@ PROTOCOL = 1
 MOST_UNREAD = 1000  # messages that wait to be handled
 PARSE_ERROR, INVALID_REQUEST, UNKNOWN_METHOD, INVALID_PARAMS, INTERNAL = -32700, -32600, -32601, -32602, -32603
 BUSY, OTHER_PROTOCOL, FAILED = -32000, -32001, -32002
-
-log = logging.getLogger("portrait_head")
 
 
 def serve() -> int:
@@ -128,10 +126,8 @@ class Worker:
         except _Refused as refused:
             self._refuse(number, refused)
         except Exception as error:
-            log.exception("a request could not be handled")
-            what = f"Something went wrong that should not: {type(error).__name__}: {error}"
-            refused = _Refused(INTERNAL, "unexpected", what, "Please report it with the log.")
-            self._refuse(number, refused)
+            failed = failures.as_event(error)
+            self._refuse(number, _Refused(INTERNAL, failed.kind, failed.message, failed.hint))
         return True
 
     def _follow(self, number: str | int | None, method: str, params: Any) -> bool:
@@ -160,8 +156,9 @@ class Worker:
             doing = "A job is running" if self._busy else "Another photo is being looked at"
             raise _Refused(BUSY, "busy", f"{doing}.", "Wait for its end or cancel it.")
         photo = _path(params, "photo", "The parameter photo names the photo.", "Give the path of a file.")
+        engine = self._warm_engine()
         self._question = _Question(number)
-        self._warm_engine().look(photo)
+        engine.look(photo)
 
     def _generate(self, number: str | int | None, params: dict[str, Any]) -> None:
         if self._busy:
@@ -171,9 +168,10 @@ class Worker:
             request = HeadRequest.from_dict(params.get("request"))
         except PortraitHeadError as error:
             raise _Refused(INVALID_PARAMS, error.kind, error.message, error.hint) from error
+        engine = self._warm_engine()
         self._busy = True
         self._answer(number, {"job": job})
-        self._warm_engine().submit(request, job)
+        engine.submit(request, job)
 
     def _cancel(self, number: str | int | None) -> None:
         under_way = self._busy or self._question is not None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from addon.client.errors import ClientError
 from addon.client.photo_faces import place_in_words
-from addon.job_records import read_faces, read_records
+from addon.client.request import SKIN, HeadSettings
+from addon.job_records import folder_name, read_faces, read_records
 from addon.packs import RECORD, read_packs
 from addon.report import failure_report
 
@@ -27,6 +30,15 @@ def write_job(folder: Path, photo: str, when: int, finished: bool = True, **requ
     return folder
 
 
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A photo that is older than what was found in it."""
+    photo = tmp_path / "anna.jpg"
+    photo.touch()
+    os.utime(photo, (100, 100))
+    return photo
+
+
 def write_faces(job: Path, *boxes: tuple[float, float, float, float]) -> None:
     (job / "01_portrait").mkdir(parents=True)
     np.savez(job / "01_portrait" / "arrays.npz", faces=np.array(boxes, np.float32).reshape(-1, 4))
@@ -37,9 +49,31 @@ def test_jobs_are_listed_the_latest_first(tmp_path: Path):
     write_job(tmp_path / "b", "/photos/ben.jpg", 200, finished=False)
     later, earlier = read_records(tmp_path)
     assert (later.photo.name, later.finished) == ("ben.jpg", False)
-    assert (earlier.seed, earlier.texture_size, earlier.preset, earlier.face) == (3, 4096, "high", 2)
-    assert (later.seed, later.face, later.hair, later.tier) == (0, 1, "auto", "embedded")
+    asked = {"seed": 3, "texture_size": 4096, "preset": "high", "face": 2}
+    assert earlier.settings == HeadSettings("/photos/anna.jpg", **asked)
+    assert later.settings == HeadSettings("/photos/ben.jpg", face=1)
     assert earlier.asset == tmp_path / "a" / "asset"
+
+
+def other(value: Any) -> Any:
+    if isinstance(value, str):
+        return f"another {value}"
+    return value / 2 if isinstance(value, float) else (value or 1) + 1
+
+
+def test_another_head_gets_another_folder_and_another_skin_the_same():
+    anna = HeadSettings("anna.jpg")
+    others = {
+        each.name: folder_name(dataclasses.replace(anna, **{each.name: other(getattr(anna, each.name))}))
+        for each in dataclasses.fields(anna)
+    }
+    assert {name for name, folder in others.items() if folder == folder_name(anna)} == set(SKIN)
+    assert len(set(others.values())) == 1 + len(others) - len(SKIN), "no two of them share one"
+    assert folder_name(dataclasses.replace(anna, face=1)) == folder_name(anna), "the largest, named or not"
+
+
+def test_heads_from_before_keep_their_folders():
+    assert folder_name(HeadSettings("/photos/anna.jpg", seed=2)) == "anna-f6ee2974"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"photos": []}', '{"photos": ["a"], "seed": "x"}'])
@@ -51,22 +85,32 @@ def test_folders_that_are_no_jobs_are_passed_over(tmp_path: Path, text: str):
     assert read_records(tmp_path / "nowhere") == ()
 
 
-def test_faces_are_named_by_their_place(tmp_path: Path):
+def test_faces_are_named_by_their_place(tmp_path: Path, photo: Path):
     write_faces(tmp_path, (500, 10, 900, 400), (10, 10, 210, 200), (300, 20, 400, 120))
-    faces = read_faces(tmp_path)
+    faces = read_faces(tmp_path, photo)
     assert [place_in_words(faces, index) for index in range(3)] == ["right", "left", "middle"]
     assert faces[0].pixels == 395
     assert place_in_words(faces[:1], 0) == "the only one"
 
 
-def test_no_faces_are_told_of_before_they_were_looked_for_or_from_a_damaged_file(tmp_path: Path):
-    assert read_faces(tmp_path) == ()
+def test_faces_of_a_photo_that_has_been_changed_since_are_not_told_of(tmp_path: Path, photo: Path):
+    write_faces(tmp_path, (500, 10, 900, 400))
+    assert len(read_faces(tmp_path, photo)) == 1
+    found = (tmp_path / "01_portrait" / "arrays.npz").stat().st_mtime
+    os.utime(photo, (found + 1, found + 1))
+    assert read_faces(tmp_path, photo) == ()
+    photo.unlink()
+    assert read_faces(tmp_path, photo) == ()
+
+
+def test_no_faces_are_told_of_before_they_were_looked_for_or_from_a_damaged_file(tmp_path: Path, photo: Path):
+    assert read_faces(tmp_path, photo) == ()
     write_faces(tmp_path / "none")
-    assert read_faces(tmp_path / "none") == ()
+    assert read_faces(tmp_path / "none", photo) == ()
     write_faces(tmp_path / "cut", (0, 0, 1, 1))
     path = tmp_path / "cut" / "01_portrait" / "arrays.npz"
     path.write_bytes(path.read_bytes()[:40])
-    assert read_faces(tmp_path / "cut") == ()
+    assert read_faces(tmp_path / "cut", photo) == ()
 
 
 def test_every_pack_of_the_catalogue_is_shown_with_its_licence(tmp_path: Path):

@@ -52,6 +52,15 @@ def test_no_photo_is_said(tmp_path):
     assert "photo" in refused(portrait_head("generate", "--output", tmp_path / "job"))
 
 
+def test_a_setting_that_cannot_be_is_said_as_json_too(tmp_path):
+    done = portrait_head("generate", "--sample", "--face", 0, "--output", tmp_path / "job", "--json")
+    (event,) = (json.loads(line) for line in done.stdout.splitlines())
+
+    assert done.returncode == 1
+    assert (event["method"], event["kind"]) == ("error", "bad_request")
+    assert not (tmp_path / "job").exists()
+
+
 def test_the_diffusion_tier_is_never_silently_replaced(tmp_path):
     own = {**os.environ, "PORTRAIT_HEAD_MODELS": str(tmp_path / "models")}
     command = ("generate", "--sample", "--tier", "diffusion", "--output", tmp_path / "job")

@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +78,26 @@ def test_a_stage_runs_again_when_a_model_that_it_asks_has_changed(tmp_path, phot
     assert works.runs == ["first", "first"]
 
 
+def test_another_name_of_the_photo_counts(tmp_path, photo):
+    """It stands in warnings and in the asset."""
+    works = Works()
+    works.run(tmp_path / "job", HeadRequest(photos=(str(photo),)))
+    works.run(tmp_path / "job", HeadRequest(photos=(str(photo.rename(tmp_path / "ada.jpg")),)))
+
+    assert works.runs == ["first", "second"] * 2
+
+
+@pytest.mark.parametrize("file", ["arrays.npz", "stage.json"])
+def test_a_stage_that_a_power_cut_left_empty_runs_again(tmp_path, photo, file):
+    works, request = Works(), HeadRequest(photos=(str(photo),), seed=4)
+    works.run(tmp_path / "job", request)
+    (tmp_path / "job" / "01_first" / file).write_bytes(b"")
+    (tmp_path / "job" / "02_second" / "stage.json").unlink()
+
+    np.testing.assert_array_equal(works.run(tmp_path / "job", request), [8, 8, 8])
+    assert works.runs == ["first", "second"] * 2
+
+
 def test_a_half_written_stage_is_swept_away(tmp_path, photo):
     half = tmp_path / "job" / ".01_first.part"
     half.mkdir(parents=True)
@@ -100,6 +121,34 @@ def test_progress_rises_to_one_and_warnings_come_back_on_resume(tmp_path, photo)
     assert {json.loads(line)["method"] for line in log} == {"stage", "progress", "warning"}
 
 
+def test_the_time_left_begins_with_the_usual_pace_and_learns_from_what_this_run_has_done_itself(tmp_path, photo):
+    """Two stages that claim 1 and 3 seconds and take none; three seconds of the usual pace are believed."""
+    request, left = HeadRequest(photos=(str(photo),)), []
+    for _ in range(2):
+        events = []
+        Works().run(tmp_path / "job", request, events.append)
+        left += [event.eta_s for event in events if isinstance(event, ProgressMade)]
+        shutil.rmtree(tmp_path / "job" / "02_second")
+
+    expected = [3.5 * 3 / 3.5, 3 * 3 / 4, 0, 3, 0]  # halfway, first done, second done; first found, second done
+    for found, least in zip(left, expected, strict=True):
+        assert least - 0.1 <= found <= 2 * least  # more on a busy machine
+
+
+def test_why_a_job_failed_stays_in_its_folder(tmp_path, photo):
+    def fail(request, progress):
+        raise PortraitHeadError("no_face", "There is no face.", "Use another photo.")
+
+    told = []
+    stage = Stage("first", "01_first", fail, Counted, ("photos",), 1.0)
+    with pytest.raises(PortraitHeadError, match="no face"):
+        Job(tmp_path / "job", HeadRequest(photos=(str(photo),)), (stage,), told.append).run(stage)
+    last = json.loads((tmp_path / "job" / "events.jsonl").read_text().splitlines()[-1])
+
+    assert (last["method"], last["params"]["kind"]) == ("error", "no_face")
+    assert [event.method for event in told] == ["stage"]  # the caller tells of the error, once
+
+
 def test_a_job_folder_that_is_a_file_is_refused_in_words(tmp_path, photo):
     (tmp_path / "job").write_text("mine")
     with pytest.raises(PortraitHeadError) as refused:
@@ -107,3 +156,23 @@ def test_a_job_folder_that_is_a_file_is_refused_in_words(tmp_path, photo):
 
     assert refused.value.kind == "cannot_write"
     assert (tmp_path / "job").read_text() == "mine"
+
+
+def test_a_job_folder_that_cannot_be_made_is_refused_in_words(tmp_path, photo):
+    with pytest.raises(PortraitHeadError, match="cannot be written to") as refused:
+        Works().run(tmp_path / ("long" * 100), HeadRequest(photos=(str(photo),)))
+
+    assert refused.value.kind == "cannot_write"
+
+
+def test_a_job_folder_that_goes_away_is_said(tmp_path, photo):
+    """As the drive does that somebody pulls out."""
+
+    def pull(event) -> None:
+        if isinstance(event, Warned):
+            shutil.rmtree(tmp_path / "job")
+
+    with pytest.raises(PortraitHeadError, match="cannot be written to") as refused:
+        Works().run(tmp_path / "job", HeadRequest(photos=(str(photo),)), pull)
+
+    assert refused.value.kind == "cannot_write"

@@ -31,6 +31,7 @@ def test_a_request_survives_its_own_json():
         ("style", 3),
         ("initial_mesh", None),
         ("texture_size", 2000),
+        ("texture_size", 2048.0),
         ("delight", 1.5),
         ("delight", "much"),
         ("hair", "long"),

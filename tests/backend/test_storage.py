@@ -18,6 +18,9 @@ class Outer:
     words: tuple[str, ...]
     number: float | np.floating
     nothing: str | None
+    perhaps: Inner | None
+    several: tuple[Inner, ...] | None
+    none: tuple[Inner, ...] | None = None
 
 
 def example() -> Outer:
@@ -30,6 +33,8 @@ def example() -> Outer:
         ("x", "y"),
         np.float32(0.5),
         None,
+        inner,
+        (inner,),
     )
 
 
@@ -39,6 +44,8 @@ def test_a_dataclass_comes_back_as_it_went(tmp_path):
 
     assert back.words == ("x", "y") and back.number == 0.5 and back.nothing is None
     assert [one.label for one in back.many] == ["größe", ""]
+    assert back.perhaps is not None and back.perhaps.label == "größe"
+    assert back.several is not None and [one.label for one in back.several] == ["größe"] and back.none is None
     for ours, theirs in zip(
         (back.inner.points, back.many[1].points, back.named["b"]),
         (example().inner.points, np.zeros((0, 3)), np.eye(2)),

@@ -1,4 +1,5 @@
 import base64
+import errno
 import io
 import json
 import os
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from portrait_head.worker import Worker
 
 ENOUGH = 180.0  # seconds; nothing here takes a tenth of that on an idle machine
 
@@ -420,3 +422,20 @@ def test_no_request_however_strange_hangs_or_crashes_it(tmp_path):
     text = (tmp_path / "log").read_text(errors="replace")
     assert "Traceback" not in text, text[-2000:]
     assert {path.name for path in tmp_path.iterdir()} <= {"log", "job"}
+
+
+def test_a_computer_that_cannot_start_the_engine_is_not_busy_with_it():
+    class Starved(Worker):
+        def _warm_engine(self):
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    requests, answers = os.pipe(), os.pipe()
+    for number, method in enumerate(("generate", "generate", "faces", "faces")):
+        params = {"request": {"photos": ["sample"]}, "job": "job", "photo": "sample"}
+        os.write(requests[1], json.dumps({"id": number, "method": method, "params": params}).encode() + b"\n")
+    os.close(requests[1])
+    Starved(requests[0], answers[1]).run()
+    told = [json.loads(line) for line in os.read(answers[0], 1 << 16).splitlines()]
+
+    assert [message["id"] for message in told] == [0, 1, 2, 3]
+    assert {message["error"]["data"]["kind"] for message in told} == {"out_of_memory"}

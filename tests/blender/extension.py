@@ -32,6 +32,43 @@ def fail(kind, value, trace):
 sys.excepthook = fail  # bpy may hang at the end of the process, after a failure too
 """
 
+SCENE = f"""
+    import pathlib, time
+    sys.path.insert(0, {str(Path(__file__).parent)!r})
+    from scene_state import describe, make_busy_scene
+    addon_utils.enable(NAME, default_set=True)
+    def module(name):
+        return sys.modules[NAME + ".addon." + name]
+    op, heads, report = bpy.ops.portrait_head, module("scene.heads"), module("report")
+    jobs, job_folders, looking = (module("operators." + each) for each in ("jobs", "job_folders", "looking"))
+    settings, preferences = bpy.context.scene.portrait_head, bpy.context.preferences.addons[NAME].preferences
+    def refused(operator, **settings):
+        try:
+            assert operator(**settings) == {{"CANCELLED"}}
+        except RuntimeError as error:
+            return str(error)
+        raise AssertionError("it should have been refused")
+    def texture(material):
+        nodes = bpy.data.materials[material].node_tree.nodes
+        return next(node.image for node in nodes if node.type == "TEX_IMAGE")
+    def weights():
+        return {{key.name: round(key.value, 4) for key in head().head.data.shape_keys.key_blocks if key.value}}
+    def head():
+        return heads.active_head(bpy.context)
+"""
+"""What code for `run_in_bpy` begins with where it plays the artist: the extension is on, its parts have names."""
+
+
+def scene(backend: str, photo: str | Path = "") -> str:
+    """`SCENE` with the command of a backend in the preferences and a photo in the panel."""
+    return (
+        SCENE
+        + f"""
+    preferences.backend = {backend!r}
+    settings.photo = {str(photo)!r}
+"""
+    )
+
 
 def version_name(python: str) -> str:
     """The folder of a virtual environment tells the tests apart."""

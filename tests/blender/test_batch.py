@@ -104,12 +104,29 @@ def test_a_folder_of_photos_and_repeated_names(batch: Batch, tmp_path: Path):
 
 def test_settings_reach_the_backend(batch: Batch, tmp_path: Path):
     arguments = ("--face", "3", "--preset", "high", "--seed", "7", "--texture-size", "4096", "--kinds", "glb")
-    done = batch("--no-preview", *arguments, "--", "anna.jpg")
+    arguments += (
+        "--tier",
+        "diffusion",
+        "--prompt",
+        "grey beard",
+        "--style",
+        "marble",
+        "--initial-mesh",
+        "père noël.png",
+    )
+    done = batch("--no-preview", *arguments, "--hair", "none", "--delight", "0.5", "--", "anna.jpg")
     assert done.returncode == 0, done.stdout
     request = json.loads((tmp_path / "out" / "anna" / "report.json").read_text())["request"]
-    photos = [str(tmp_path / "anna.jpg")]
-    chosen = {"photos": photos, "face": 3, "preset": "high", "seed": 7, "texture_size": 4096}
-    assert {name: request[name] for name in chosen} == chosen
+    mesh = str(tmp_path / "père noël.png")
+    chosen = {"face": 3, "preset": "high", "seed": 7, "texture_size": 4096, "hair": "none", "delight": 0.5}
+    words = {"tier": "diffusion", "prompt": "grey beard", "style": "marble", "initial_mesh": mesh}
+    assert request == {"photos": [str(tmp_path / "anna.jpg")], **chosen, **words}
+
+
+def test_a_mesh_that_is_not_there_is_named(batch: Batch, tmp_path: Path):
+    done = batch("anna.jpg", "--initial-mesh", "mine.ply")
+    assert done.returncode == 1
+    assert "The mesh “mine.ply” does not exist" in done.stdout
 
 
 def test_an_earlier_result_survives_a_failure(batch: Batch, peer: Callable[[str], str], tmp_path: Path):

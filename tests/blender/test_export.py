@@ -226,6 +226,21 @@ def test_what_is_painted_on_the_skin_is_exported(blender: ModuleType, asset_fold
         assert tuple(found.pixels[:4]) == pytest.approx((1, 0, 0, 1)), kind
 
 
+def test_hair_with_keys_of_the_artist_s_own_is_exported(
+    blender: ModuleType, asset_folder: Path, tmp_path: Path
+) -> None:
+    head = import_head(asset_folder)
+    assert head.hair is not None
+    for name in ("Basis", "Wind"):
+        head.hair.shape_key_add(name=name)
+    found = head_of(head.collection)
+    assert found is not None
+    written = export_head(found, tmp_path)
+    gltf, _ = verify.read_glb(written["glb"])
+    keys = {mesh["name"]: mesh["extras"]["targetNames"] for mesh in gltf["meshes"] if "weights" in mesh}
+    assert keys == {"Sample": list(ARKIT_NAMES), "Sample Hair": ["Wind"]}
+
+
 def test_several_heads_do_not_mix(blender: ModuleType, asset_folder: Path, tmp_path: Path) -> None:
     from synthetic_asset import write_asset
 

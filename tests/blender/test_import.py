@@ -232,6 +232,32 @@ def test_a_given_name_and_collection_are_used(blender: ModuleType, asset_folder:
     assert head.head.name == "Zoë Ångström"
 
 
+def test_what_the_artist_puts_beside_a_head_is_neither_its_face_nor_its_hair(
+    blender: ModuleType, asset_folder: Path, tmp_path: Path
+) -> None:
+    from synthetic_asset import write_asset
+
+    from addon.scene.importer import PART, head_of
+
+    for folder in (asset_folder, write_asset(tmp_path / "bald", hair=False)):
+        head = import_head(folder)
+        if head.hair is not None:
+            for name in ("Basis", "Wind"):
+                head.hair.shape_key_add(name=name)
+        for name, keyed in (("a beard", True), ("glasses", False)):
+            item = blender.data.objects.new(name, blender.data.meshes.new_from_object(head.head))
+            head.collection.objects.link(item)
+            if keyed:
+                item.shape_key_add(name="Basis")
+        assert head_of(head.collection) == head
+
+    # A file from before the parts were marked.
+    old = import_head(asset_folder)
+    assert old.hair is not None
+    del old.head[PART], old.hair[PART]
+    assert head_of(old.collection) == old
+
+
 def test_an_asset_without_hair(blender: ModuleType, tmp_path: Path) -> None:
     from synthetic_asset import write_asset
 

@@ -78,6 +78,9 @@ assert state() == "error", state()
 assert maintenance.status.error.kind == "disk_full"
 assert not maintenance.status.running
 assert bpy.ops.portrait_head.repair_backend.poll(), "it can be tried again"
+assert bpy.ops.portrait_head.copy_report(installation=True) == {{"FINISHED"}}
+assert bpy.ops.portrait_head.find_backend() == {{"FINISHED"}}
+assert maintenance.status.error is None and state() == "not installed", "somebody may have made it good"
 """)
 
 

@@ -10,37 +10,17 @@ import pytest
 
 pytest.importorskip("bpy", reason="needs the bpy wheel")
 
-from extension import REPOSITORY
+from extension import SCENE, scene
 from test_live_link import nod, write_recording
-
-SCENE = f"""
-    sys.path.insert(0, {str(REPOSITORY / "tests" / "blender")!r})
-    from scene_state import describe, make_busy_scene
-    addon_utils.enable(NAME, default_set=True)
-    op, heads = bpy.ops.portrait_head, sys.modules[NAME + ".addon.scene.heads"]
-    def refused(operator, **settings):
-        try:
-            assert operator(**settings) == {{"CANCELLED"}}
-        except RuntimeError as error:
-            return str(error)
-        raise AssertionError("it should have been refused")
-    def texture(material):
-        nodes = bpy.data.materials[material].node_tree.nodes
-        return next(node.image for node in nodes if node.type == "TEX_IMAGE")
-    def weights():
-        return {{key.name: round(key.value, 4) for key in head().head.data.shape_keys.key_blocks if key.value}}
-    def head():
-        return heads.active_head(bpy.context)
-"""
 
 
 def test_every_operator_does_what_it_says(bpy_in, tmp_path: Path, peer: str, asset_folder: Path) -> None:
     (tmp_path / "sample.png").write_bytes((asset_folder / "photo.png").read_bytes())
     write_recording(tmp_path / "take.csv", nod, 1.0)
     called = bpy_in(
-        SCENE
+        scene(peer)
         + f"""
-    import json, pathlib
+    import json
     folder, asset = pathlib.Path({str(tmp_path)!r}), {str(asset_folder)!r}
     names = set()
     class Noted:
@@ -48,8 +28,6 @@ def test_every_operator_does_what_it_says(bpy_in, tmp_path: Path, peer: str, ass
             names.add(name)
             return getattr(bpy.ops.portrait_head, name)
     op = Noted()
-    jobs, job_folders = (sys.modules[NAME + ".addon.operators." + each] for each in ("jobs", "job_folders"))
-    bpy.context.preferences.addons[NAME].preferences.backend = {peer!r}
     assert "Select a head" in refused(op.face_reset)
     assert "poll" in refused(op.retexture, job="none"), "nothing to paint"
 
@@ -80,19 +58,20 @@ def test_every_operator_does_what_it_says(bpy_in, tmp_path: Path, peer: str, ass
     assert tuple(image.size) == (128, 128) and image.name == "Sample.001 skin", (tuple(image.size), image.name)
     assert (len(bpy.data.images), len(bpy.data.objects)) == before and jaw.value == 0.25
     assert op.variation(job=record.folder.name) == {{"FINISHED"}}
-    settings = bpy.context.scene.portrait_head
     assert settings.face == 2, "the face of that job"
     assert settings.seed == 1 and len(heads.heads(bpy.context.scene)) == 3
 
     # Each head has a job of its own, each is painted anew from its own, and another paint is no other head.
     assert op.variation(job=record.folder.name) == {{"FINISHED"}} and settings.seed == 2
-    assert sorted(each.seed for each in job_folders.records()) == [0, 1, 2]
+    assert sorted(each.settings.seed for each in job_folders.records()) == [0, 1, 2]
     latest = job_folders.records()[0]
-    assert latest.seed == 2 and head().collection.name == "Sample.003"
+    assert latest.settings.seed == 2 and head().collection.name == "Sample.003"
     assert "another head" in refused(op.retexture, job=record.folder.name)
     settings.texture_size, settings.seed = "1024", 0
     assert op.retexture(job=latest.folder.name) == {{"FINISHED"}}
-    assert len(job_folders.records()) == 3 and job_folders.records()[0].texture_size == 1024 and settings.seed == 2
+    assert len(job_folders.records()) == 3 and settings.seed == 2
+    assert settings.texture_size == "1024", "how the skin is painted is the artist's choice, not that of the job"
+    assert job_folders.records()[0].settings.texture_size == 1024
     settings.preset = "high"
     assert op.generate() == {{"FINISHED"}} and len(job_folders.records()) == 4
     assert "no longer there" in refused(op.reimport, job="gone")
@@ -100,6 +79,7 @@ def test_every_operator_does_what_it_says(bpy_in, tmp_path: Path, peer: str, ass
 
     bpy.ops.wm.read_factory_settings(use_empty=True)
     addon_utils.enable(NAME, default_set=True)
+    bpy.context.preferences.addons[NAME].preferences.backend = {peer!r}
     assert op.import_head(directory=asset) == {{"FINISHED"}}
     views = [area.spaces.active for area in bpy.context.screen.areas if area.type == "VIEW_3D"]
     assert {{view.shading.color_type for view in views}} == {{"MATERIAL"}}
@@ -140,18 +120,16 @@ def test_every_operator_does_what_it_says(bpy_in, tmp_path: Path, peer: str, ass
     assert sorted(path.name for path in (folder / "out").iterdir()) == ["anna.fbx", "anna_LOD1.fbx"]
     assert "Name the file" in refused(op.export, filepath="")
 
-    bpy.context.preferences.addons[NAME].preferences.backend = {peer!r}
     assert op.find_backend() == {{"FINISHED"}}
     bpy.context.scene.portrait_head.photo = str(folder / "bad.png")
     (folder / "bad.png").touch()
     assert "No face was found" in refused(op.generate)
     assert op.show_error.poll() and op.show_error() == {{"FINISHED"}}
     assert op.copy_report.poll()
-    report = sys.modules[NAME + ".addon.report"].failure_report(
-        jobs.status.error, bpy.app.version_string, "0", "here", jobs.log_path()
-    )
+    report = report.failure_report(jobs.status.error, bpy.app.version_string, "0", "here", jobs.log_path())
     assert "no_face: No face was found." in report and bpy.app.version_string in report
-    op.copy_report()
+    assert op.copy_report() == {{"FINISHED"}}
+    assert op.copy_report(installation=True) == {{"CANCELLED"}}, "nothing has gone wrong there"
     bpy.context.scene.portrait_head.photo = str(folder / "sample.png")
     assert not op.show_error.poll() and not op.copy_report.poll(), "that was the other photo's"
     operators = sys.modules[NAME + ".addon.operators"]
@@ -168,12 +146,8 @@ def test_the_faces_of_a_photo_are_known_before_generate_is_pressed(bpy_in, tmp_p
     for name in ("anna", "group", "bad"):
         (tmp_path / f"{name}.jpg").touch()
     bpy_in(
-        SCENE
+        scene(peer)
         + f"""
-    import time
-    jobs, looking = (sys.modules[NAME + ".addon.operators." + each] for each in ("jobs", "looking"))
-    bpy.context.preferences.addons[NAME].preferences.backend = {peer!r}
-    settings = bpy.context.scene.portrait_head
     def choose(name):
         settings.photo = os.path.join({str(tmp_path)!r}, name)
         give_up, slowest = time.monotonic() + 60, 0.0
@@ -212,12 +186,8 @@ def test_an_answer_that_comes_late_stays_with_its_own_photo(bpy_in, tmp_path: Pa
     for name in ("anna", "late_group", "late_job", "late_death", "late_change"):
         (tmp_path / f"{name}.jpg").touch()
     bpy_in(
-        SCENE
+        scene(peer)
         + f"""
-    import time
-    jobs, looking = (sys.modules[NAME + ".addon.operators." + each] for each in ("jobs", "looking"))
-    bpy.context.preferences.addons[NAME].preferences.backend = {peer!r}
-    settings = bpy.context.scene.portrait_head
     def path(name):
         return os.path.join({str(tmp_path)!r}, name + ".jpg")
     def begin(name):
@@ -261,20 +231,16 @@ def test_an_answer_that_comes_late_stays_with_its_own_photo(bpy_in, tmp_path: Pa
 def test_cancel_while_the_head_is_being_added_leaves_no_trace(bpy_in, tmp_path: Path, peer: str) -> None:
     (tmp_path / "anna.jpg").touch()
     bpy_in(
-        SCENE
-        + f"""
-    import time
-    jobs = sys.modules[NAME + ".addon.operators.jobs"]
-    bpy.context.preferences.addons[NAME].preferences.backend = {peer!r}
-    bpy.context.scene.portrait_head.photo = {str(tmp_path / "anna.jpg")!r}
+        scene(peer, tmp_path / "anna.jpg")
+        + """
     class Clock:
         perf_counter = time.perf_counter
         def sleep(seconds):  # between two ticks
             if jobs.status.stage == "Adding it to the scene":
-                assert op.cancel() == {{"FINISHED"}}
+                assert op.cancel() == {"FINISHED"}
     before = describe()
-    sys.modules[NAME + ".addon.operators.generate"].time = Clock
-    assert op.generate() == {{"CANCELLED"}}
+    module("operators.generate").time = Clock
+    assert op.generate() == {"CANCELLED"}
     assert jobs.status.error.kind == "cancelled" and not jobs.status.running
     assert describe() == before
     """
@@ -284,13 +250,9 @@ def test_cancel_while_the_head_is_being_added_leaves_no_trace(bpy_in, tmp_path: 
 def test_a_method_that_the_backend_cannot_use_is_refused_with_its_reason(bpy_in, tmp_path: Path, peer: str) -> None:
     (tmp_path / "anna.jpg").touch()
     bpy_in(
-        SCENE
+        scene(peer, tmp_path / "anna.jpg")
         + f"""
-    import pathlib
-    jobs = sys.modules[NAME + ".addon.operators.jobs"]
-    bpy.context.preferences.addons[NAME].preferences.backend = {peer!r}
-    settings = bpy.context.scene.portrait_head
-    settings.photo, settings.tier = {str(tmp_path / "anna.jpg")!r}, "diffusion"
+    settings.tier = "diffusion"
     nowhere = pathlib.Path({str(tmp_path)!r})
     assert jobs.machine() is None and op.generate.poll(), "the backend has not been asked"
     assert not any(pack.here for pack in jobs.packs(nowhere))
@@ -303,6 +265,142 @@ def test_a_method_that_the_backend_cannot_use_is_refused_with_its_reason(bpy_in,
     settings.tier = "diffusion"
     assert op.find_backend() == {{"FINISHED"}}
     assert op.generate.poll(), "packs may have come: it is asked anew"
+    """
+    )
+
+
+def test_words_and_a_mesh_reach_the_backend_and_come_back_with_the_head(bpy_in, tmp_path: Path, peer: str) -> None:
+    for name in ("anna.jpg", "mine.ply"):
+        (tmp_path / name).touch()
+    bpy_in(
+        scene(peer, tmp_path / "anna.jpg")
+        + f"""
+    import json
+    mesh = {str(tmp_path / "mine.ply")!r}
+    def asked():
+        request = json.loads((job_folders.records()[0].folder / "request.json").read_text())
+        return [request[name] for name in ("tier", "prompt", "style", "initial_mesh")]
+    settings.prompt, settings.style = "grey beard", "marble"
+    settings.initial_mesh = mesh + "x"
+    assert "does not exist" in refused(op.generate)
+    settings.initial_mesh = "//mine.ply"
+    bpy.ops.wm.save_as_mainfile(filepath={str(tmp_path / "anna.blend")!r})
+    assert op.generate() == {{"FINISHED"}}
+    assert asked() == ["embedded", "", "", mesh], "this computer reads no words"
+    settings.tier = "diffusion"
+    assert op.find_backend() == {{"FINISHED"}}
+    assert op.generate() == {{"FINISHED"}}
+    assert asked() == ["diffusion", "grey beard", "marble", mesh]
+
+    # Another style is another paint of the same head, of which all else is taken from its job.
+    painted, plain = (record.folder.name for record in job_folders.records())
+    settings.prompt, settings.style, settings.initial_mesh, settings.tier = "", "bronze", "", "embedded"
+    assert op.find_backend() == {{"FINISHED"}}
+    assert op.retexture(job=painted) == {{"FINISHED"}}
+    assert asked() == ["diffusion", "grey beard", "bronze", mesh] and len(job_folders.records()) == 2
+    assert op.variation(job=plain) == {{"FINISHED"}}
+    assert asked() == ["embedded", "", "", mesh] and settings.prompt == "" and settings.style == "bronze"
+    words = module("ui.panels").in_words
+    assert [words(record.settings) for record in job_folders.records()] == [
+        "Standard, from mine.ply, no. 1", "Standard, diffusion, from mine.ply, bronze", "Standard, from mine.ply"
+    ]
+    """
+    )
+
+
+def test_an_error_that_nobody_foresaw_does_not_leave_the_panel_at_work(bpy_in, tmp_path: Path, peer: str) -> None:
+    (tmp_path / "anna.jpg").touch()
+    bpy_in(
+        scene(peer, tmp_path / "anna.jpg")
+        + """
+    generating = module("operators.generate")
+    def broken(folder):
+        raise RuntimeError("Blender has no more of that")
+        yield
+    steps, generating.import_steps = generating.import_steps, broken
+    hook, sys.excepthook = sys.excepthook, sys.__excepthook__  # Blender tells it of errors in operators
+    assert "no more of that" in refused(op.generate)
+    sys.excepthook = hook
+    assert not jobs.status.running and op.generate.poll()
+    generating.import_steps = steps
+    assert op.generate() == {"FINISHED"}
+    """
+    )
+
+
+def test_a_photo_of_an_impossible_name_is_refused_in_words(bpy_in, peer: str) -> None:
+    bpy_in(
+        scene(peer, "n" * 300)
+        + """
+    assert not op.generate.poll() and "does not exist" in jobs.why_not(bpy.context)
+    assert looking.seen(settings.photo_path()) == looking.NOTHING
+    """
+    )
+
+
+def test_a_sentence_takes_as_many_rows_as_it_needs(bpy_in) -> None:
+    bpy_in(
+        SCENE
+        + """
+    rows = module("ui.status").rows
+    assert rows("Only with Diffusion Models.", 40) == ["Only with Diffusion Models."]
+    assert rows("Only with Diffusion Models.", 5) == ["Only with Diffusion", "Models."], "never below twenty letters"
+    """
+    )
+
+
+def test_another_file_starts_without_what_was_said_of_the_last_photo(bpy_in, tmp_path: Path, peer: str) -> None:
+    for name in ("anna.jpg", "bad.jpg"):
+        (tmp_path / name).touch()
+    bpy_in(
+        scene(peer, tmp_path / "anna.jpg")
+        + f"""
+    bpy.ops.wm.save_as_mainfile(filepath={str(tmp_path / "anna.blend")!r}, copy=True)
+    settings.photo = {str(tmp_path / "bad.jpg")!r}
+    assert "No face" in refused(op.generate) and jobs.status.error is not None
+    bpy.ops.wm.open_mainfile(filepath={str(tmp_path / "anna.blend")!r})
+    assert jobs.status.error is None
+    while looking.step():
+        time.sleep(0.02)
+    path = bpy.context.scene.portrait_head.photo_path()
+    assert len(looking.seen(path).faces) == 1, "the backend is warm, so the photo of this file is looked at"
+    """
+    )
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_of_in_words(bpy_in, tmp_path: Path, peer: str) -> None:
+    (tmp_path / "anna.jpg").touch()
+    bpy_in(
+        scene(peer, tmp_path / "anna.jpg")
+        + """
+    folder = job_folders.user_folder("jobs")
+    folder.rmdir()
+    folder.touch()  # nothing can be put into a file
+    job_folders.user_folder = lambda name: folder.with_name(name)
+    assert "Nothing can be written to" in refused(op.generate)
+    assert not jobs.status.running
+    """
+    )
+
+
+def test_an_export_is_suggested_beside_the_file_and_keeps_the_name_that_was_typed(
+    bpy_in, asset_folder: Path, tmp_path: Path
+) -> None:
+    bpy_in(
+        SCENE
+        + f"""
+    export, engines = module("operators.export"), module("data.engines")
+    folder, unreal = pathlib.Path({str(tmp_path)!r}), engines.BY_IDENTIFIER["UNREAL"]
+    assert export.suggested("Anna", unreal, "") == "Anna.fbx"
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "scene.blend"))
+    assert export.suggested("Anna", unreal, "") == str(folder / "Anna.fbx")
+    assert export.suggested("Anna", unreal, str(folder / "out" / "ben.glb")) == str(folder / "out" / "Anna.fbx")
+    op.import_head(directory={str(asset_folder)!r})
+    bpy.context.scene.portrait_head_export.engine = "UNREAL"
+    for name in ("anna.v2", "anna.v3", "ben.glb", "carl.FBX"):
+        assert op.export(filepath=str(folder / "out" / name)) == {{"FINISHED"}}
+    made = sorted(path.name for path in (folder / "out").iterdir())
+    assert made == ["anna.v2.fbx", "anna.v3.fbx", "ben.fbx", "carl.fbx"], made
     """
     )
 

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("bpy", reason="needs the bpy wheel")
 
-from test_operators import SCENE
+from extension import SCENE, scene
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the programs are shell scripts")
 
@@ -33,11 +33,8 @@ def test_device_models_and_log_level_reach_the_worker(bpy_in, tmp_path: Path, pe
         f'echo "$*|${{CUDA_VISIBLE_DEVICES-unset}}|$PORTRAIT_HEAD_MODELS" >> "{calls}"; exec {peer}',
     )
     bpy_in(
-        SCENE
+        scene(f"'{worker}' worker", tmp_path / "anna.jpg")
         + f"""
-    preferences = bpy.context.preferences.addons[NAME].preferences
-    preferences.backend = "'{worker}' worker"
-    bpy.context.scene.portrait_head.photo = {str(tmp_path / "anna.jpg")!r}
     assert op.generate() == {{"FINISHED"}}
     assert op.generate() == {{"FINISHED"}}, "the same worker"
     for name, value in (("device", "cpu"), ("log_level", "detailed"), ("models_folder", {str(tmp_path)!r})):
@@ -60,11 +57,9 @@ def test_another_computer_is_reached_through_ssh(bpy_in, tmp_path: Path, peer: s
     (tmp_path / "anna.jpg").touch()
     ssh = script(tmp_path / "bin" / "ssh", f'echo "$*" > "{tmp_path}/called"; exec {peer}')
     bpy_in(
-        SCENE
-        + f"""
-    bpy.context.preferences.addons[NAME].preferences.backend = "ssh box portrait-head worker"
-    bpy.context.scene.portrait_head.photo = {str(tmp_path / "anna.jpg")!r}
-    assert op.generate() == {{"FINISHED"}}
+        scene("ssh box portrait-head worker", tmp_path / "anna.jpg")
+        + """
+    assert op.generate() == {"FINISHED"}
     assert head() is not None
     """,
         PATH=f"{ssh.parent}{os.pathsep}{os.environ['PATH']}",
@@ -77,17 +72,14 @@ def test_logs_and_job_folders_are_opened(bpy_in, tmp_path: Path, peer: str) -> N
     (tmp_path / "anna.jpg").touch()
     opener = script(tmp_path / "bin" / "xdg-open", f'echo "$1" >> "{tmp_path}/opened"')
     bpy_in(
-        SCENE
-        + f"""
-    jobs, job_folders = (sys.modules[NAME + ".addon.operators." + each] for each in ("jobs", "job_folders"))
-    bpy.context.preferences.addons[NAME].preferences.backend = {peer!r}
-    bpy.context.scene.portrait_head.photo = {str(tmp_path / "anna.jpg")!r}
+        scene(peer, tmp_path / "anna.jpg")
+        + """
     assert not op.open_log.poll(), "there is none yet"
-    assert op.generate() == {{"FINISHED"}}
-    assert op.open_log() == {{"FINISHED"}}
-    assert op.open_job(job=job_folders.records()[0].folder.name) == {{"FINISHED"}}
+    assert op.generate() == {"FINISHED"}
+    assert op.open_log() == {"FINISHED"}
+    assert op.open_job(job=job_folders.records()[0].folder.name) == {"FINISHED"}
     jobs.install_log_path().touch()
-    assert op.open_install_log() == {{"FINISHED"}}
+    assert op.open_install_log() == {"FINISHED"}
     """,
         PATH=f"{opener.parent}{os.pathsep}{os.environ['PATH']}",
     )
@@ -103,8 +95,6 @@ def test_packs_are_listed_with_their_licences_and_where_they_are(bpy_in, tmp_pat
     bpy_in(
         SCENE
         + f"""
-    preferences = bpy.context.preferences.addons[NAME].preferences
-    jobs = sys.modules[NAME + ".addon.operators.jobs"]
     assert preferences.models_path().name == "models", "of the user, as long as none is named"
     preferences.models_folder = {str(tmp_path / "models")!r}
     packs = {{pack.name: pack for pack in jobs.packs(preferences.models_path())}}

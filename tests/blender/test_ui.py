@@ -204,9 +204,27 @@ def test_a_click_on_cancel_stops_it_and_leaves_the_scene_alone(seen: dict):
     assert seen["cancel_left"] == []
 
 
+def test_the_panel_says_what_comes_before_an_export_holds_blender_up(seen: dict):
+    assert seen["suggested"] == "Sample_001.glb"
+    assert ["anna.v2.glb", False] in seen["told_of_export"], "drawn while the file was not there yet"
+
+
+def test_an_earlier_head_is_painted_anew_after_a_question(seen: dict):
+    assert seen["painted"].startswith("New textures: ")
+
+
 def test_the_panel_can_be_looked_at(seen: dict, pictures: Path):
     taken = {path.stem: path.stat().st_size for path in pictures.glob("*.png")}
-    assert {"running", "faces", "failed", "made", "dropped", "panel_preferences"} <= set(taken)
+    assert {
+        "running",
+        "faces",
+        "failed",
+        "made",
+        "dropped",
+        "panel_preferences",
+        "panel_open",
+        "panel_retexture",
+    } <= set(taken)
     assert min(taken.values()) > 5_000, "a picture of nothing is smaller"
 
 

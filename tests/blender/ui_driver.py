@@ -8,15 +8,12 @@ ASSET; COMMAND starts the real backend, for which there are portrait.png and two
 driver leaves NAME.want in FOLDER, which holds the part of the screen that is wanted, and goes on when that is gone.
 """
 
-import contextlib
 import itertools
 import json
-import math
 import os
 import shlex
 import shutil
 import signal
-import statistics
 import sys
 import time
 import traceback
@@ -28,63 +25,19 @@ import bpy
 sys.path.insert(0, str(Path(__file__).parent))
 from mathutils import Quaternion, Vector
 from scene_state import describe
+from ui_hands import asset, call, folder, peer, press, real, shoot, sidebar, simulate, view
+from ui_times import Times, figures, time_drawing, time_looking, time_ticks
 
 NAME = "bl_ext.user_default.portrait_head"
-folder, peer, asset, *real = sys.argv[sys.argv.index("--") + 1 :]
 seen: dict = {}
 ticks: list[float] = []
-LINE = 14  # pixels between two places where a button is looked for; a button is 20 high
+RIGHT, RETEXTURE = 0.6, 0.69  # of the sidebar's width: the right one of two buttons, the second of four small ones
 
 
 def leave(status: int) -> None:
     (Path(folder) / "seen.json").write_text(json.dumps(seen))
     sys.stderr.flush()
     os._exit(status)
-
-
-def view() -> dict:
-    """Window, area and region of the 3D view, for an operator that is called by hand."""
-    window = bpy.context.window_manager.windows[0]
-    area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
-    region = next(region for region in area.regions if region.type == "WINDOW")
-    return {"window": window, "screen": window.screen, "area": area, "region": region}
-
-
-def sidebar():
-    area = view()["area"]
-    area.spaces.active.show_region_ui = True
-    return next(region for region in area.regions if region.type == "UI")
-
-
-def call(operator, *arguments, **settings):
-    with bpy.context.temp_override(**view()):
-        return sorted(operator(*arguments, **settings))
-
-
-Times = list[tuple[float, float]]
-"""Seconds by the clock, and of processor time: a busy machine makes the former long."""
-
-
-def figures(times: Times) -> dict[str, float]:
-    """What is told of a list of times, in milliseconds."""
-    clock, processor = ([1000 * each for each in column] for column in zip(*times, strict=True))
-    return {
-        "count": len(clock),
-        "median": statistics.median(clock),
-        "p99": sorted(clock)[math.ceil(0.99 * len(clock)) - 1],
-        "longest": max(clock),
-        "processor": max(processor),
-    }
-
-
-@contextlib.contextmanager
-def noted(times: Times):
-    """Notes how long its block takes."""
-    clock, processor = time.perf_counter(), time.thread_time()
-    try:
-        yield
-    finally:
-        times.append((time.perf_counter() - clock, time.thread_time() - processor))
 
 
 def choose(photo: str, manner: str):
@@ -99,89 +52,8 @@ def generate(photo: str, manner: str):
     return call(bpy.ops.portrait_head.generate, "INVOKE_DEFAULT")
 
 
-def simulate(kind: str, value: str, x: int, y: int):
-    bpy.context.window_manager.windows[0].event_simulate(type=kind, value=value, x=x, y=y)
-
-
-def press(operator: str, last: bool = False):
-    """Moves the mouse down the sidebar until it is over the button of `operator`, and clicks with it.
-
-    `last` takes the button on the right of those that stand in a row.
-    """
-    region = sidebar()
-    manager = bpy.context.window_manager
-    x = region.x + int((0.6 if last else 0.4) * region.width)
-    for y in range(region.y + region.height - LINE, region.y, -LINE):
-        simulate("MOUSEMOVE", "NOTHING", x, y)
-        yield 0.03
-        simulate("MOUSEMOVE", "NOTHING", x + 1, y)
-        yield 0.03
-        manager.clipboard = ""
-        with bpy.context.temp_override(window=view()["window"], area=view()["area"], region=sidebar()):
-            if bpy.ops.ui.copy_python_command_button.poll():
-                bpy.ops.ui.copy_python_command_button()
-        if manager.clipboard.startswith(f"bpy.ops.{operator}("):
-            simulate("LEFTMOUSE", "PRESS", x + 1, y)
-            yield 0.1
-            simulate("LEFTMOUSE", "RELEASE", x + 1, y)
-            yield 0.1
-            return
-    raise AssertionError(f"the sidebar has no button {operator}")
-
-
-def shoot(name: str, region=None, left: int = 0):
-    """A picture of the screen, or of `region` and what is within `left` pixels beside it."""
-    part = [region.x - left, region.y, region.width + left, region.height] if region else []
-    wanted = Path(folder, f"{name}.want")
-    wanted.with_suffix(".part").write_text(json.dumps(part))
-    wanted.with_suffix(".part").rename(wanted)
-    deadline = time.monotonic() + 60
-    while wanted.exists():
-        assert time.monotonic() < deadline, "nobody takes pictures"
-        yield 0.05
-
-
 def objects() -> list[str]:
     return sorted(bpy.data.objects.keys())
-
-
-def time_drawing(panel, times: Times) -> None:
-    """Notes how long each drawing of a panel takes. Blender counts the arguments, so they must be written out."""
-    original = panel.draw
-
-    def draw(self, context):
-        with noted(times):
-            original(self, context)
-
-    panel.draw = draw
-
-
-def time_ticks(operator, choose_times) -> None:
-    """Notes how long each tick of a modal operator takes; `choose_times` says for the operator in which list."""
-    original = operator.modal
-
-    def modal(self, context, event):
-        if event.type != "TIMER":
-            return original(self, context, event)
-        times: Times = []
-        try:
-            with noted(times):
-                return original(self, context, event)
-        finally:
-            choose_times(self).extend(times)
-
-    operator.modal = modal
-
-
-def time_looking(looking, times: Times) -> None:
-    """Notes how long each tick takes in which the faces of a photo are asked for."""
-    original = looking._tick
-
-    def tick():
-        with noted(times):
-            return original()
-
-    looking._tick = tick
 
 
 def make_a_real_head(jobs, looking, until):
@@ -215,7 +87,7 @@ def make_a_real_head(jobs, looking, until):
     ]
     seen["real"] = {"keys": keys, "types": sorted(each.type for each in made), "device": jobs.machine().name}
 
-    yield from press("portrait_head.show_colours", last=True)
+    yield from press("portrait_head.show_colours", RIGHT)
     seen["real"]["colours"] = view()["area"].spaces.active.shading.color_type
     yield from look_at_the_head()
 
@@ -339,6 +211,56 @@ def look_at_the_preferences():
     yield 0.5
 
 
+def open_all_panels():
+    """The panels that are folded at first stand open in a tab of their own."""
+    for panel in (bpy.types.PORTRAITHEAD_PT_history, bpy.types.PORTRAITHEAD_PT_export):
+        told = {name: value for name, value in vars(panel).items() if name in ("draw", "poll", "bl_label")}
+        told |= {"bl_space_type": "VIEW_3D", "bl_region_type": "UI", "bl_category": "Open"}
+        name = f"{panel.__name__}_open"
+        bpy.utils.register_class(type(name, (bpy.types.Panel,), {**told, "bl_idname": name}))
+    while sidebar().active_panel_category != "Open":
+        yield 0.2
+        sidebar().active_panel_category = "Open"
+    yield 1.0
+
+
+def paint_anew(jobs, until):
+    """The button beside an earlier head asks how to paint it; Enter paints."""
+    mouse = yield from press("portrait_head.retexture", RETEXTURE)
+    yield 1.0
+    yield from shoot("panel_retexture")
+    simulate("RET", "PRESS", *mouse)
+    yield 0.2
+    simulate("RET", "RELEASE", *mouse)
+    yield from until(lambda: jobs.status.running)
+    yield from until(lambda: not jobs.status.running)
+    seen["painted"] = jobs.status.result
+
+
+def export_by_mouse(exporting, until):
+    """A name is chosen in the file browser; the panel says what comes before Blender stands still."""
+    target, writing, told = Path(folder, "anna.v2.glb"), exporting.writing, []
+
+    def drawn() -> str:  # the panel asks for the name that it draws
+        told.extend([[writing(), target.exists()]] if writing() else [])
+        return writing()
+
+    exporting.writing = drawn
+    bpy.context.preferences.view.filebrowser_display_type = "SCREEN"
+    yield from press("portrait_head.export")
+    yield 1.0
+    window = view("FILE_BROWSER")
+    browser = window["area"].spaces.active
+    seen["suggested"] = browser.params.filename
+    browser.params.directory, browser.params.filename = os.fsencode(folder), target.stem
+    with bpy.context.temp_override(**window):
+        bpy.ops.file.execute()
+    yield from until(lambda: target.exists() and not writing())
+    seen["told_of_export"] = told
+    yield 0.5
+    yield from shoot("exported")
+
+
 def play():
     """The artist's steps; yields how many seconds to leave to Blender."""
     jobs = sys.modules[NAME + ".addon.operators.jobs"]
@@ -415,7 +337,7 @@ def play():
     yield from until(lambda: len(looking.seen(bpy.context.scene.portrait_head.photo_path()).faces) == 2)
     yield 1.0
     yield from shoot("faces")
-    yield from press("portrait_head.choose_face", last=True)
+    yield from press("portrait_head.choose_face", RIGHT)
     seen["face"] = bpy.context.scene.portrait_head.face
 
     before_flood = len(times["listening"])
@@ -460,6 +382,11 @@ def play():
     call(bpy.ops.ed.redo)
     yield 0.3
     seen["redone"] = sorted(set(objects()) - set(before))
+
+    yield from open_all_panels()
+    yield from shoot("panel_open", sidebar())
+    yield from paint_anew(jobs, until)
+    yield from export_by_mouse(sys.modules[NAME + ".addon.operators.export"], until)
 
     yield from look_at_the_preferences()
     seen["times"] = {name: figures(each) for name, each in times.items()} | {

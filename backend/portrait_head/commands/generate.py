@@ -24,7 +24,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     generate.add_argument("--tier", choices=TIERS, default=TIERS[0])
     generate.add_argument("--preset", choices=PRESETS, default="standard")
     generate.add_argument("--seed", type=int, default=0)
-    generate.add_argument("--prompt", default="", help="words for the person; the diffusion tier reads them")
+    generate.add_argument("--prompt", default="", help="up to 28 words for the person, for the diffusion tier")
     generate.add_argument("--texture-size", type=int, choices=TEXTURE_SIZES, default=2048)
     generate.add_argument(
         "--delight", type=float, default=0.7, help="how much of the photo's light to take out, 0 to 1"
@@ -53,9 +53,18 @@ def add_to(commands: argparse._SubParsersAction) -> None:
 
 
 def _generate(options: argparse.Namespace) -> int:
-    photos = ("sample",) if options.sample else tuple(options.photos)
-    request = HeadRequest(
-        photos=photos,
+    listen = _print_json if options.json else Terminal(sys.stderr)
+    try:
+        portrait_head.generate(_request(options), options.output, listen)
+    except Exception as error:
+        listen(failures.as_event(error))
+        return 1
+    return 0
+
+
+def _request(options: argparse.Namespace) -> HeadRequest:
+    return HeadRequest(
+        photos=("sample",) if options.sample else tuple(options.photos),
         face=options.face,
         tier=options.tier,
         preset=options.preset,
@@ -72,13 +81,6 @@ def _generate(options: argparse.Namespace) -> int:
         references=options.references,
         free_topology=options.free_topology,
     )
-    listen = _print_json if options.json else Terminal(sys.stderr)
-    try:
-        portrait_head.generate(request, options.output, listen)
-    except Exception as error:
-        listen(failures.as_event(error))
-        return 1
-    return 0
 
 
 def _print_json(event: Event) -> None:

@@ -124,7 +124,10 @@ def _verify(options: argparse.Namespace) -> int:
 
     store = PackStore()
     good = True
-    for name in options.names or store.installed():
+    names = options.names or store.installed()
+    if not names:
+        print(f"There are no model packs in {store.folder}.")
+    for name in names:
         try:
             record = store.verify(name)
         except PortraitHeadError as error:

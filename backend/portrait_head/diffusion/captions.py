@@ -18,6 +18,9 @@ from portrait_head.models.loading import libraries, load_part, load_pretrained
 NEUTRAL_CAPTION = "a photo of the head of a person, neutral expression"
 # What the text-to-normal and text-to-depth models call their pictures; ID-Sculpt's prompts end in these words.
 _ENDINGS: dict[RenderKind, str] = {"normal": "black background, normal map", "depth": "black background, depth map"}
+# CLIP reads 77 tokens and drops the rest without a word: with so many of a caption, at up to two tokens each, the view
+# and the kind of picture, which stand at the end, are still read.
+MOST_WORDS = 28
 NEGATIVE_PROMPT = "two heads, several faces, deformed, hat, glasses, blurry, low quality, noise"
 
 
@@ -51,6 +54,11 @@ class PromptEmbeddings:
     def to(self, device: torch.device, dtype: torch.dtype) -> PromptEmbeddings:
         """The same on a device."""
         return PromptEmbeddings(*(getattr(self, field.name).to(device, dtype) for field in fields(self)))
+
+
+def shortened(caption: str) -> str:
+    """The first `MOST_WORDS` words of a caption."""
+    return " ".join(caption.split()[:MOST_WORDS])
 
 
 def prompt_texts(caption: str, kind: RenderKind, negative: str = NEGATIVE_PROMPT) -> PromptTexts:

@@ -132,9 +132,10 @@ class ScoreDistillation:
             with torch.enable_grad():
                 latents = self._prior.encode(leaf)
         share = self._config.loss_weight / gradient.numel()
-        # The mean is taken last: divided first, float16 would lose most of it on the way through the encoder.
-        (on_picture,) = torch.autograd.grad(latents, leaf, gradient)
-        return share * on_picture, 0.5 * share * gradient.square().sum()
+        # On the way through the encoder its size is taken out: too small or too large, it would be lost in float16.
+        size = max(float(gradient.abs().max()), torch.finfo(gradient.dtype).tiny)
+        (on_picture,) = torch.autograd.grad(latents, leaf, gradient / size)
+        return share * size * on_picture, 0.5 * share * gradient.square().sum()
 
 
 @dataclass(frozen=True)

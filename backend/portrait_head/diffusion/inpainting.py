@@ -6,7 +6,7 @@ away. Its ControlNet sees the normals of the view's own camera here, and the bas
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from portrait_head.diffusion.prior import IdGuidedPrior, PriorConfig, Subject, V
 from portrait_head.diffusion.score_distillation import Branch
 from portrait_head.errors import PortraitHeadError
 from portrait_head.models.loading import libraries, load_pretrained, missing_folder, quiet_libraries
+from portrait_head.models.packages import missing
 from portrait_head.models.weights import load_weights, wrong_architecture
 from portrait_head.texturing.view_painting import ViewToPaint
 
@@ -282,7 +283,7 @@ def load_painter(
 
     Raises:
         PortraitHeadError: `pack_missing` if a folder that the settings need is not given or not there; as
-            `packs.load_pipeline`; for the LoRA as `models.weights.load_weights`, and `package_missing` without peft.
+            `packs.load_pipeline`; for the LoRA as `models.weights.load_weights`, and `missing_package` without peft.
     """
     pipeline = load_pipeline(PriorFolders(folders.base, folders.normal, None, folders.face_id, folders.vae), dtype)
     if config.sampler == "lcm":
@@ -305,17 +306,15 @@ def _fuse_few_steps(pipeline: StableDiffusionControlNetPipeline, path: Path) -> 
     """Put a LoRA into the UNet's own weights, so that it costs nothing at run time.
 
     Raises:
-        PortraitHeadError: `wrong_architecture` if it does not fit the UNet; `package_missing` without peft.
+        PortraitHeadError: `wrong_architecture` if it does not fit the UNet; `missing_package` without peft.
     """
     file = path if path.suffix else path / _FEW_STEP_FILE
     if not file.is_file():
         raise missing_folder(file, "few-step LoRA")
-    if importlib.util.find_spec("peft") is None:
-        raise PortraitHeadError(
-            "package_missing",
-            "Painting in few steps needs the package peft.",
-            "Install it with: pip install 'portrait_head[cuda]'.",
-        )
+    try:
+        importlib.import_module("peft")  # diffusers asks for it when it is too late for a sentence
+    except ImportError as error:
+        raise missing("peft", error) from error
     state = load_weights(file)
     before = [weight.detach().clone() for weight in _attention_weights(pipeline)]
     try:

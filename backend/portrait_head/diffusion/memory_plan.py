@@ -81,7 +81,8 @@ def choose_plan(free_bytes: int) -> MemoryPlan:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that are free on a CUDA device."""
+    """Bytes that are free on a CUDA device, with those that an earlier job of this process has left to PyTorch."""
+    torch.cuda.empty_cache()
     return torch.cuda.mem_get_info(device)[0]
 
 

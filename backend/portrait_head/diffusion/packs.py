@@ -92,7 +92,7 @@ def load_pipeline(folders: PriorFolders, dtype: torch.dtype) -> StableDiffusionC
 
     Raises:
         PortraitHeadError: what `models.loading` raises for each part, `wrong_architecture` also for parts that do not
-            belong together; `package_missing` without diffusers. For the adapter what `models.weights.load_weights`
+            belong together; `missing_package` without diffusers. For the adapter what `models.weights.load_weights`
             raises.
     """
     diffusers, transformers = libraries()

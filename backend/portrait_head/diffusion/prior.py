@@ -138,6 +138,11 @@ class IdGuidedPrior:
         picture = torch.from_numpy(drawing).permute(2, 0, 1)[None].to(self._device, self._dtype) / 255.0
         return ViewPrior(self, view_angles(seen_from.rotation), picture)
 
+    def leave_device(self) -> None:
+        """The networks go to main memory, whoever still holds the prior; it is of no use afterwards."""
+        for network in self._networks:
+            network.to("cpu")
+
     def shrink(self) -> bool:
         """Go over to the next smaller memory plan, once; says whether there was one."""
         smaller = smaller_plan(self.plan)

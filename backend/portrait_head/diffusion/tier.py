@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from portrait_head.diffusion.captions import describe_photo, prompt_texts
+from portrait_head.diffusion.captions import describe_photo, prompt_texts, shortened
 from portrait_head.diffusion.guidance import ScoreDistillation
 from portrait_head.diffusion.guidance_images import RenderKind
 from portrait_head.diffusion.inpainting import (
@@ -77,37 +77,6 @@ class PackUse:
     commercial_use: bool
 
 
-class ModelShelf:
-    """Pipelines that stay in main memory between the phases of a job and, for who keeps the shelf, between jobs.
-
-    Nothing is kept unless the memory plan is the largest: where the device is small, so most often is the rest.
-    """
-
-    def __init__(self) -> None:
-        self._pipelines: dict[tuple[PriorFolders, torch.dtype, str], StableDiffusionControlNetPipeline] = {}
-
-    def pipeline(
-        self, folders: PriorFolders, dtype: torch.dtype, version: str, keep: bool
-    ) -> StableDiffusionControlNetPipeline:
-        """The pipeline of these folders; `version` tells apart what lay there at different times."""
-        key = folders, dtype, version
-        if key in self._pipelines:
-            return self._pipelines[key]
-        loaded = load_pipeline(folders, dtype)
-        if keep:
-            self._pipelines = {key: loaded}  # one, or main memory would fill with what has been asked for once
-        return loaded
-
-    def set_aside(self, keep: bool) -> None:
-        """Take everything off the device; out of main memory too unless it is to be kept."""
-        if not keep:
-            self._pipelines.clear()
-        for pipeline in self._pipelines.values():
-            for network in (pipeline.unet, pipeline.vae, pipeline.controlnet):
-                network.to("cpu")
-        torch.cuda.empty_cache()
-
-
 class Tier:
     """What the stages ask in the tier `diffusion`; `open_tier` makes one.
 
@@ -123,7 +92,6 @@ class Tier:
         references: str,
         store: PackStore,
         catalogue: Catalogue,
-        shelf: ModelShelf,
         guidance: str = "fast",
     ) -> None:
         """Use the packs of a set; `references` is "predicted" or "drawn", `guidance` one of `presets.DISTILLATIONS`."""
@@ -132,7 +100,7 @@ class Tier:
         self.packs = packs
         self.references_by = references
         self._distillation = DISTILLATIONS[guidance]
-        self._store, self._catalogue, self._shelf = store, catalogue, shelf
+        self._store, self._catalogue = store, catalogue
         self._dtype = weights_dtype(device)
         self._encoder: FaceRecognition | None = None
         self._notes: list[str] = []
@@ -198,7 +166,7 @@ class Tier:
         try:
             yield
         finally:
-            self._shelf.set_aside(self._roomy)
+            torch.cuda.empty_cache()
 
     def face_encoder(self) -> FaceRecognition:
         """What turns photos into the numbers that stand for the person."""
@@ -207,14 +175,18 @@ class Tier:
         return self._encoder
 
     def caption(self, prompt: str, picture: np.ndarray) -> str:
-        """The user's words; without them the captioning pack's, if it is here, for the picture [H, W, 3] uint8."""
+        """The user's words; without them the captioning pack's, if it is here, for the picture [H, W, 3] uint8.
+
+        So many of them as leave room for what is said of the view.
+        """
         if prompt.strip() or not self._here(CAPTIONS):
-            return prompt.strip()
+            return shortened(prompt)
         folder, places = self._store.path(CAPTIONS), [torch.device("cpu"), self.device]
         # Where the GPU has no room for one more model, the processor describes the photo: a matter of seconds.
-        return within_memory(
+        told = within_memory(
             lambda: describe_photo(picture, folder, places.pop()), lambda: bool(places), "describing the photo"
         )
+        return shortened(told)
 
     def references(self, photo: ReferencePhoto, preset: str) -> ReferenceMaps:
         """Normals, and where they are drawn depth, of the person in the photo.
@@ -250,8 +222,8 @@ class Tier:
             subject = Subject(self.identity_vector(person), landmarks, caption)
             folders = self._folders("normal", "controlnet-landmarks")
             prior = within_memory(lambda: self._prior(folders, subject, seed), self._shrink, "loading the guidance")
-            yield ScoreDistillation(prior, self._distillation, "normal", seed)
-            self._go_on_with(prior.plan)
+            with self._lent(prior):
+                yield ScoreDistillation(prior, self._distillation, "normal", seed)
 
     @contextmanager
     def painter(
@@ -269,8 +241,8 @@ class Tier:
                 self._shrink,
                 "loading the painter",
             )
-            yield painter
-            self._go_on_with(painter.prior.plan)
+            with self._lent(painter.prior):
+                yield painter
 
     def identity_vector(self, person: IdentityEmbedding | None) -> np.ndarray:
         """[512] what the adapter is told; zeros for an encoder that it was not trained with."""
@@ -282,19 +254,24 @@ class Tier:
         """How much work goes in."""
         return tier_settings(preset)
 
-    @property
-    def _roomy(self) -> bool:
-        return self.plan == PLANS[0]
+    @contextmanager
+    def _lent(self, prior: IdGuidedPrior) -> Iterator[None]:
+        """The device is the prior's inside the block; whoever asked for it may hold it longer."""
+        try:
+            yield
+        finally:
+            prior.leave_device()
+        self._go_on_with(prior.plan)
 
     def _prior(self, folders: PriorFolders, subject: Subject, seed: int) -> IdGuidedPrior:
-        learning = VariationalConfig() if self._distillation.estimator == "vsd" else None
-        if learning is None:
-            pipeline = self._shelf.pipeline(folders, self._dtype, self.version(*GUIDING), self._roomy)
-        else:  # its UNet takes a LoRA that learns this one head
-            pipeline = load_pipeline(folders, self._dtype)
+        pipeline = self._pipeline(folders)
         prompts = encode_prompts(pipeline, prompt_texts(subject.caption, "normal"))
         config = PriorConfig(side=picture_side(folders))
+        learning = VariationalConfig() if self._distillation.estimator == "vsd" else None
         return IdGuidedPrior(pipeline, subject, prompts, self.device, self.plan, config, learning, seed)
+
+    def _pipeline(self, folders: PriorFolders) -> StableDiffusionControlNetPipeline:
+        return load_pipeline(folders, self._dtype)
 
     def _folders(self, kind: RenderKind, controlnet: str) -> PriorFolders:
         return pack_folders(self._store.path, kind, controlnet, self.knows_the_person)
@@ -317,7 +294,6 @@ class Tier:
     def _shrink(self) -> bool:
         smaller = smaller_plan(self.plan)
         if smaller is not None:
-            self._shelf.set_aside(keep=False)
             self._go_on_with(smaller)
         return smaller is not None
 
@@ -332,7 +308,6 @@ class Tier:
 
 def open_tier(
     request: HeadRequest,
-    shelf: ModelShelf | None = None,
     store: PackStore | None = None,
     catalogue: Catalogue | None = None,
 ) -> Tier:
@@ -340,7 +315,6 @@ def open_tier(
 
     Args:
         request: device, set of packs, way of making references, and guidance.
-        shelf: pipelines of earlier jobs.
         store: where packs lie; the user's folder by default.
         catalogue: what there is.
 
@@ -360,4 +334,4 @@ def open_tier(
             f"Choose --references {next(way for way, here in ways.items() if here)}, or another set.",
         )
     device = cuda_device() if found.device == "cuda" else torch.device("cpu")
-    return Tier(device, found.packs, wished, store, catalogue, shelf or ModelShelf(), request.guidance)
+    return Tier(device, found.packs, wished, store, catalogue, request.guidance)

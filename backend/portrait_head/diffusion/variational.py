@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from portrait_head.errors import PortraitHeadError
+from portrait_head.models.packages import missing
 
 if TYPE_CHECKING:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -34,14 +34,12 @@ class VariationalAdapter:
         """Put the LoRA into the UNet; its first answer is the UNet's own.
 
         Raises:
-            PortraitHeadError: `package_missing` without peft.
+            PortraitHeadError: `missing_package` without peft.
         """
         try:
             from peft import LoraConfig
         except ImportError as error:
-            raise PortraitHeadError(
-                "package_missing", "VSD needs the package peft.", "Install it with: pip install 'portrait_head[cuda]'."
-            ) from error
+            raise missing("peft", error) from error
         self._unet = unet
         self._config = config
         lora = LoraConfig(r=config.rank, lora_alpha=config.rank, init_lora_weights=True, target_modules=_LAYERS)
@@ -66,8 +64,14 @@ class VariationalAdapter:
 
     def step(self, output: torch.Tensor, target: torch.Tensor) -> None:
         """Move the LoRA so that the UNet's `output` (made with it, with a graph) comes nearer to `target`."""
-        loss = self._config.loss_weight * torch.nn.functional.mse_loss(output.float(), target.float())
         self._optimiser.zero_grad(set_to_none=True)
-        for weight, gradient in zip(self._weights, torch.autograd.grad(loss, self._weights), strict=True):
+        for weight, gradient in zip(self._weights, self.gradients(output, target), strict=True):
             weight.grad = gradient
         self._optimiser.step()
+
+    def gradients(self, output: torch.Tensor, target: torch.Tensor) -> list[torch.Tensor]:
+        """Those of the weighted mean squared error with respect to the LoRA's weights."""
+        loss = torch.nn.functional.mse_loss(output.float(), target.float(), reduction="sum")
+        # The mean is taken last: divided first, float16 would lose a good part of it on the way through the UNet.
+        share = self._config.loss_weight / output.numel()
+        return [share * gradient for gradient in torch.autograd.grad(loss, self._weights)]

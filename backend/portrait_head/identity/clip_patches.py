@@ -18,7 +18,7 @@ import torch
 from portrait_head.errors import PortraitHeadError
 from portrait_head.identity.embedding import IdentityEmbedding, unit
 from portrait_head.models.loading import load_pretrained
-from portrait_head.models.onnx_sessions import missing
+from portrait_head.models.packages import missing
 
 PREPROCESSOR = "preprocessor_config.json"
 CLASS_TOKENS = 1  # stand before the patches in CLIP's sequence
@@ -45,7 +45,7 @@ class ClipPatches:
         try:
             from transformers import CLIPVisionModelWithProjection
         except ImportError as error:
-            raise missing("transformers") from error
+            raise missing("transformers", error) from error
         self.name = folder.name
         self._licence, self._commercial_use = licence, commercial_use
         model: Any = load_pretrained(CLIPVisionModelWithProjection, folder, part_of_file=True)

@@ -15,7 +15,8 @@ import numpy as np
 
 from portrait_head.errors import PortraitHeadError
 from portrait_head.identity.embedding import IdentityEmbedding, unit
-from portrait_head.models.onnx_sessions import CUDA, missing, providers_for, session_errors
+from portrait_head.models.onnx_sessions import CUDA, providers_for, session_errors
+from portrait_head.models.packages import missing
 
 DETECTION, RECOGNITION = "detection", "recognition"
 
@@ -101,7 +102,7 @@ class FaceRecognition:
         try:
             from insightface.app import FaceAnalysis
         except ImportError as error:
-            raise missing("insightface") from error
+            raise missing("insightface", error) from error
         try:
             app: Any = FaceAnalysis(str(folder), allowed_modules=[DETECTION, RECOGNITION], providers=providers)
         except (AssertionError, *session_errors()) as error:
@@ -128,7 +129,7 @@ def _terms(folder: Path, licence: str, commercial_use: bool) -> tuple[str, bool]
     try:
         from insightface.model_zoo.model_license import inspect_model_package_license
     except ImportError as error:
-        raise missing("insightface") from error
+        raise missing("insightface", error) from error
     found = inspect_model_package_license(folder, expected_model_id=folder.name)
     if found.defaulted:
         return licence, commercial_use

@@ -12,7 +12,7 @@ from pathlib import Path
 from portrait_head.errors import PortraitHeadError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.EIO)
 CHUNK = 1 << 20
 RESERVE = 64 * CHUNK  # bytes left free on the disk, for whatever else runs
 ELSEWHERE = "set PORTRAIT_HEAD_MODELS to a folder on another disk"
@@ -41,7 +41,7 @@ def need_space(folder: Path, wanted: int, name: str) -> None:
 
 @contextlib.contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into a sentence about the models folder."""
+    """Turn a disk that is full, forbidden or gone into a sentence about the models folder."""
     try:
         yield
     except OSError as error:

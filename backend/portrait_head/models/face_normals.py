@@ -19,7 +19,8 @@ import numpy as np
 
 from portrait_head.errors import PortraitHeadError
 from portrait_head.models.normal_axes import RIGHT_UP_TOWARDS, axes_matrix
-from portrait_head.models.onnx_sessions import CUDA, missing, providers_for, session_errors
+from portrait_head.models.onnx_sessions import CUDA, providers_for, session_errors
+from portrait_head.models.packages import missing
 
 SIDE = 512  # pixels
 TOO_LARGE = 3  # times SIDE, above which the picture is halved first so that nothing is skipped in sampling
@@ -96,7 +97,7 @@ def _open(path: Path, providers: list[str]) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise missing("onnxruntime") from error
+        raise missing("onnxruntime", error) from error
     try:
         session = onnxruntime.InferenceSession(str(path), providers=providers)
     except session_errors() as error:

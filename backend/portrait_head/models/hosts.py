@@ -12,6 +12,7 @@ import requests
 from portrait_head.errors import PortraitHeadError
 from portrait_head.models.catalogue import Pack
 from portrait_head.models.layout import choose
+from portrait_head.models.packages import missing
 from portrait_head.models.transfer import Patience, RemoteFile, gone, unreachable
 
 
@@ -48,11 +49,7 @@ def _huggingface(pack: Pack, revision: str, patience: Patience) -> Listing:
         import huggingface_hub
         from huggingface_hub import constants, errors
     except ImportError as error:
-        raise PortraitHeadError(
-            "missing_package",
-            "Downloading from Hugging Face needs the package huggingface_hub.",
-            'Install it with: pip install "portrait_head[cuda]"',
-        ) from error
+        raise missing("huggingface_hub", error) from error
     endpoint = os.environ.get("HF_ENDPOINT", constants.ENDPOINT).rstrip("/")
     host = str(urlsplit(endpoint).hostname)
     try:

@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError
 
 from portrait_head.errors import PortraitHeadError
+from portrait_head.models.packages import missing
 from portrait_head.models.weights import wrong_architecture
 
 CONFIG = "config.json"
@@ -41,17 +42,13 @@ def libraries() -> tuple[Any, Any]:
     """The modules diffusers and transformers.
 
     Raises:
-        PortraitHeadError: `package_missing`.
+        PortraitHeadError: `missing_package`.
     """
     try:
         import diffusers
         import transformers
     except ImportError as error:
-        raise PortraitHeadError(
-            "package_missing",
-            f"The diffusion tier needs a package that is not installed: {error.name}.",
-            "Install it with: pip install 'portrait_head[cuda]'.",
-        ) from error
+        raise missing(error.name or "diffusers", error) from error
     return diffusers, transformers
 
 
@@ -84,9 +81,9 @@ def load_pretrained(
         raise _broken(folder, error) from error
     except (ValueError, RuntimeError, KeyError, TypeError) as error:
         raise wrong_architecture(what, _first_line(error)) from error
-    missing, surplus = sorted(found["missing_keys"]), sorted(found["unexpected_keys"])
-    if missing:
-        raise wrong_architecture(what, f"{missing[0]} and {len(missing) - 1} more tensors are missing")
+    absent, surplus = sorted(found["missing_keys"]), sorted(found["unexpected_keys"])
+    if absent:
+        raise wrong_architecture(what, f"{absent[0]} and {len(absent) - 1} more tensors are missing")
     if surplus and not part_of_file:
         raise wrong_architecture(what, f"{surplus[0]} and {len(surplus) - 1} more tensors belong to another model")
     return model.eval()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portrait_head.errors import PortraitHeadError
+from portrait_head.models.packages import missing
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
@@ -16,7 +16,7 @@ def providers_for(device: str) -> list[str]:
     try:
         import onnxruntime
     except ImportError as error:
-        raise missing("onnxruntime") from error
+        raise missing("onnxruntime", error) from error
     wanted = [CUDA, CPU] if device.startswith("cuda") else [CPU]
     return [name for name in wanted if name in onnxruntime.get_available_providers()]
 
@@ -28,12 +28,3 @@ def session_errors() -> tuple[type[Exception], ...]:
 
     names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotImplemented")
     return (DecodeError, *(getattr(state, name) for name in names), state.RuntimeException)
-
-
-def missing(package: str) -> PortraitHeadError:
-    """The error for a package that is not installed."""
-    return PortraitHeadError(
-        "missing_package",
-        f"The package {package} is not installed.",
-        'Install what the diffusion tier needs with: pip install "portrait_head[cuda]"',
-    )

@@ -6,17 +6,17 @@ is asked through PyTorch, whose import takes seconds; `machine.examine_machine` 
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from portrait_head.errors import PortraitHeadError
+from portrait_head.models import packages
 from portrait_head.models.catalogue import Catalogue, Pack, PackSet, load_catalogue
 from portrait_head.models.store import PackStore
 
 AUTO = "auto"
 SETS = ("diffusion", "commercial")  # of the catalogue; the first that is whole is taken where nobody says which
-PACKAGES = ("diffusers", "transformers", "accelerate", "insightface", "onnxruntime", "safetensors")
+NAMED_AT_MOST = 3  # missing packs; more of them are counted
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,11 @@ def _choose(wished: str, store: PackStore, catalogue: Catalogue) -> PackSet:
 
 
 def _packages() -> list[Obstacle]:
-    lacking = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if not lacking:
+    absent = packages.lacking()
+    if not absent:
         return []
-    what = f"The diffusion tier needs packages that are not installed: {', '.join(lacking)}."
-    return [Obstacle("package_missing", what, "Install them with: pip install 'portrait_head[cuda]'.")]
+    what = f"The diffusion tier needs packages that are not installed: {', '.join(absent)}."
+    return [Obstacle("missing_package", what, f"{packages.INSTALL}.")]
 
 
 def _device(device: str) -> list[Obstacle]:
@@ -109,11 +109,13 @@ def _missing(chosen: PackSet, missing: Sequence[str], store: PackStore, catalogu
     packs = [catalogue.pack(name) for name in missing]
     half = [name for name in missing if store.half_done(name)]
     size = sum(pack.size_mb for pack in packs) / 1000
-    message = f"{len(missing)} of {len(chosen.packs)} model packs are missing ({', '.join(missing)}; {size:.1f} GB)"
+    few = len(missing) <= NAMED_AT_MOST
+    which = f"{', '.join(missing)}; {size:.1f} GB" if few else f"{size:.1f} GB"
+    message = f"{len(missing)} of {len(chosen.packs)} model packs are missing ({which})"
     message += f", {', '.join(half)} half downloaded." if half else "."
     asked = dict.fromkeys(pack.licence for pack in packs if catalogue.licence_of(pack).accept)
     asked = [name for name in asked if not store.accepted(name)]
-    hint = f"Get them with: portrait-head models download {' '.join(missing)}"
+    hint = f"Get them with: portrait-head models download {' '.join(missing) if few else chosen.name}"
     return [Obstacle("pack_missing", message, f"{hint} (licences to accept: {', '.join(asked)})." if asked else hint)]
 
 

@@ -21,7 +21,7 @@ from portrait_head.models.disk import as_size
 PART = ".part"
 CHUNK = 1 << 16  # bytes; at most so many are fetched twice when a connection breaks
 _LOST = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-_OK, _PARTIAL, _TOO_MANY, _SERVER = 200, 206, 429, 500
+_OK, _PARTIAL, _NO_SUCH_RANGE, _TOO_MANY, _SERVER = 200, 206, 416, 429, 500
 _REFUSED, _GONE = (401, 403), (404, 410)
 
 
@@ -101,6 +101,10 @@ def _continue(remote: RemoteFile, part: Path, done: int, listen: Callable[[int],
     if done:
         headers["Range"] = f"bytes={done}-"
     with requests.get(remote.url, headers=headers, stream=True, timeout=patience.timeout_s) as answer:
+        if done and answer.status_code == _NO_SUCH_RANGE:  # all of it is here, or more; without a size nobody knows
+            part.unlink()
+            _continue(remote, part, 0, listen, patience)
+            return
         _check_status(remote, answer)
         resumed = answer.status_code == _PARTIAL and answer.headers.get("Content-Range", "").startswith(
             f"bytes {done}-"

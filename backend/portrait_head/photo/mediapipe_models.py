@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from portrait_head import system_libraries
 from portrait_head.errors import PortraitHeadError
 
 LANDMARK_COUNT = 478
@@ -81,15 +82,6 @@ def hand_landmarks(image: np.ndarray) -> list[np.ndarray]:
     return [np.array([[point.x, point.y] for point in hand.landmark]) * size for hand in found]
 
 
-def warm_up() -> None:
-    """Load the models, so that the first photo does not wait for them."""
-    blank = np.zeros((64, 64, 3), np.uint8)
-    detect_faces(blank)
-    face_landmarks(blank)
-    segment_person(blank)
-    hand_landmarks(blank)
-
-
 @functools.cache
 def _solutions() -> Any:
     # MediaPipe's C++ log is of no use to a user and would fill the worker's log.
@@ -99,7 +91,7 @@ def _solutions() -> Any:
         with _quiet():
             import mediapipe
     except ImportError as error:
-        raise PortraitHeadError(
+        raise system_libraries.explain(error) or PortraitHeadError(
             "missing_mediapipe",
             f"MediaPipe cannot be loaded: {error}.",
             'Install it with: pip install "mediapipe==0.10.21".',

@@ -1,1 +1,1 @@
-"""Light, cameras and rays: arrays in, arrays out."""
+"""Cameras, light, rays and rasterisers: they know arrays and tensors, and nothing of heads."""

@@ -10,7 +10,6 @@ from portrait_head.head_model import load_head_model
 from portrait_head.head_model.expressions import carry_expressions
 from portrait_head.progress import Progress
 from portrait_head.stages.fit import Fit
-from portrait_head.stages.portrait import Portrait
 from portrait_head.stages.sculpt import Sculpt
 
 
@@ -23,12 +22,12 @@ class Expressions:
     deltas: np.ndarray
 
 
-def run(request: object, portrait: Portrait, fit: Fit, sculpt: Sculpt, progress: Progress) -> Expressions:
+def run(request: object, fit: Fit, sculpt: Sculpt, progress: Progress) -> Expressions:
     """Carry the head model's expressions to this head at rest.
 
-    Of the request and the photo nothing matters here; they are taken so that all stages are called alike.
+    Nothing in the request changes them; it is taken so that all stages are called alike.
     """
-    del request, portrait
+    del request
     model = load_head_model()
     progress(0.2)
     deltas = carry_expressions(model, sculpt.refine(fit).neutral)

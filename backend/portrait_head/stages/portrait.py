@@ -120,6 +120,11 @@ def run(request: PhotoRequest, progress: Progress, encoder: Callable[[], FaceEnc
     if encoder is not None:
         identities, doubts = _identities(encoder(), window.image, own, request.photos[1:])
         warnings += doubts
+    elif len(request.photos) > 1:
+        warnings += (
+            f"The head is made of {path.name} alone: more photos say who the person is, which only the tier diffusion "
+            "asks.",
+        )
     progress(1.0)
     return Portrait(
         image=window.image,

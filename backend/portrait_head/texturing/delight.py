@@ -30,7 +30,7 @@ class DelightConfig:
     least_vertices: int = 60  # fewer say nothing about the light
     shine_from: float = 0.13  # log luminance over the skin's own
     shine_kept: float = 0.35  # share of what is above
-    uneven_hue: float = 0.7  # share of smooth unevenness of hue that is coloured light, not skin
+    uneven_hue: float = 0.9  # share of smooth unevenness of hue that is coloured or clipped light, not skin
     uneven_light: float = 0.30  # share of smooth unevenness of brightness that is shadow, not beard or blush
     one_sided_limit: float = 0.8  # log; more than this between left and right is not light alone
 

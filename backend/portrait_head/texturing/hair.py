@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import dijkstra
 from portrait_head.geometry.capsule import COLUMNS, Capsule
 from portrait_head.geometry.surface import vertex_normals
 from portrait_head.rendering.camera import PinholeCamera
+from portrait_head.rendering.lighting import LUMINANCE
 from portrait_head.texturing.noise import band_noise
 from portrait_head.texturing.projection import depth_view, project
 from portrait_head.texturing.sampling import sample_texture
@@ -35,6 +36,9 @@ class HairConfig:
     wave: float = 0.006  # sideways wandering of strands, as a share of the way round the head
     grid: tuple[int, int] = (64, 128)  # rows and columns of the smooth colours
     mirror_trust: float = 0.5
+    sharp_trust: float = 0.7  # of texels whose contrast is measured
+    least_texels: int = 2000
+    least_contrast: float = 0.4  # of drawn strands, however blurred the photo is
 
 
 def hair_uvs(vertices: np.ndarray, triangles: np.ndarray, capsule: Capsule) -> np.ndarray:
@@ -95,9 +99,10 @@ def paint_hair(
     mixed = colour * trust[..., None] + colour[:, ::-1] * borrowed[..., None]
     smooth = _smooth_map(mixed / np.maximum(known, 1e-6)[..., None], known, usual, config)
 
-    grown = smooth + tone.at(config.rank + strands) - tone.at(np.array(config.rank))
-    other_side = step(trust[:, ::-1], 0.1, 0.8)[..., None]
+    drawn = tone.at(config.rank + strands) - tone.at(np.array(config.rank))
     own_smooth = _smooth_map(colour, trust, usual, config)
+    grown = smooth + drawn * _as_sharp(drawn, colour - own_smooth, trust, config)
+    other_side = step(trust[:, ::-1], 0.1, 0.8)[..., None]
     grown += (colour[:, ::-1] - own_smooth[:, ::-1] + smooth - grown) * other_side
     # A border along strands, not across them: the photo gives way strand by strand.
     amount = step(trust + 0.35 * ragged * (trust > 0) * (trust < 1), 0.15, 0.85)
@@ -107,6 +112,19 @@ def paint_hair(
     edge = raster.image(raster.spread(_edge_distance(vertices, triangles))[:, None])[..., 0]
     out[..., 3] = step(edge - ends, 0.0, config.fade)
     return out
+
+
+def _as_sharp(drawn: np.ndarray, photographed: np.ndarray, trust: np.ndarray, config: HairConfig) -> float:
+    """What drawn strands [H, W, 3] are multiplied with to stand out no more than those `photographed` [H, W, 3] do.
+
+    The deviation from smooth colours is compared where the photo is trusted [H, W].
+    """
+    sure = trust > config.sharp_trust
+    if sure.sum() < config.least_texels:
+        return 1.0
+    fine = drawn - _smooth_map(drawn, trust, np.zeros_like(drawn), config)
+    here, there = ((detail[sure] @ LUMINANCE).std() for detail in (photographed, fine))
+    return float(np.clip(here / max(float(there), 1e-6), config.least_contrast, 1.0))
 
 
 def _raster(

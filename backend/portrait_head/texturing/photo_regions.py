@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from portrait_head.texturing.strands import hair_over_face
+
 # Indices of MediaPipe's 478-point face mesh (its published connection lists), in order round each outline.
 FACE_OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150,
@@ -18,6 +20,7 @@ EYE_RIGHT = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 
 EYE_LEFT = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
 BROW_RIGHT = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46)
 BROW_LEFT = (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
+UPPER_LIP_SKIN = (98, 97, 2, 326, 327, 423, 322, 410, 270, 269, 267, 0, 37, 39, 40, 186, 92, 203)
 NOSTRILS = (98, 97, 2, 326, 327, 278, 4, 48)
 IRIS_RIGHT = (468, 469, 470, 471, 472)  # the centre first
 IRIS_LEFT = (473, 474, 475, 476, 477)
@@ -75,16 +78,20 @@ class PhotoMasks:
         surface: skin of any kind with brows, lips and beard; without eyes, teeth, hair and clothes.
         bare: the part of it without brows, lips and nostrils, but with beard and shadow, to compare the two sides.
         plain: the part of it that is nothing but skin, to measure light and tone on.
+        folded: the plain part and the skin between nose and lip, which a smile folds and shades.
         hair: scalp hair.
         lips: their red, with a hard border.
+        reddened: lips and mouth with what of their red a JPEG has spread around them.
         face: the face oval, hair excluded; where the likeness is measured.
     """
 
     surface: np.ndarray
     bare: np.ndarray
     plain: np.ndarray
+    folded: np.ndarray
     hair: np.ndarray
     lips: np.ndarray
+    reddened: np.ndarray
     face: np.ndarray
 
 
@@ -100,11 +107,13 @@ class MaskConfig:
     brow_margin: float = 0.015  # of the brows proper, which are as dark as the shadow of hair but belong to the face
     shadow_darkness: float = 9.0  # Lab, under the skin's median: what counts as that shadow
     stranger: float = 16.0  # Lab, colour distance (lightness at half weight) that is no longer this person's skin
+    forehead: float = 0.5  # above the outline of the landmarks, which ends well below the hair
     oval_margin: float = 0.05  # landmarks of the outline wander by this much
     lid_margin: float = 0.012
     lip_margin: float = 0.02
     feature_margin: float = 0.06
     lip_surround: float = 0.03
+    lip_bleed: float = 0.045  # colour is stored at half the size, and the landmarks wander
     tooth_reach: float = 0.08  # how far from the inner lip line teeth may show
     tooth_lightness: float = 14.0  # Lab, over the lips' median
     tooth_redness: float = 6.0  # Lab, under the lips' median
@@ -118,7 +127,9 @@ def photo_masks(view: PhotoView, config: MaskConfig = MaskConfig()) -> PhotoMask
     oval = polygon(marks, FACE_OVAL, shape) > 0
     inner_oval = polygon(marks, FACE_OVAL, shape, -config.oval_margin * unit) > 0
     hair = view.hair > 0.5
-    near_hair = cv2.dilate(hair.astype(np.uint8), disc(config.hair_margin * unit)) > 0
+    face = _whole_face(marks, shape, config.forehead * unit) | oval
+    covered = hair | (hair_over_face(view.image, marks, face, view.person, view.hair, view.skin) > 0.5)
+    near_hair = cv2.dilate(covered.astype(np.uint8), disc(config.hair_margin * unit)) > 0
     inside = view.valid & (view.person > 0.5)
     eyes = np.zeros(shape, bool)
     for outline in (EYE_LEFT, EYE_RIGHT):
@@ -129,24 +140,39 @@ def photo_masks(view: PhotoView, config: MaskConfig = MaskConfig()) -> PhotoMask
     for outline in (BROW_LEFT, BROW_RIGHT):
         brows |= polygon(marks, outline, shape, config.brow_margin * unit) > 0
         around_brows |= polygon(marks, outline, shape, config.feature_margin * unit) > 0
-    away, shaded = _colour_tests(view.image, skin & inner_oval & ~near_hair, hair, unit, config)
-    surface = inside & (inner_oval | (skin & ~away)) & ~near_hair & ~(shaded & ~brows) & ~eyes & ~teeth
+    away, shaded = _colour_tests(view.image, skin & inner_oval & ~near_hair, covered, unit, config)
+    over = covered | ((near_hair | shaded) & ~brows)
+    surface = inside & (inner_oval | (skin & (face | ~away))) & ~over & ~eyes & ~teeth
     lips = (polygon(marks, LIPS_OUTER, shape, -config.lip_margin * unit) > 0) & ~teeth & inside
     features = eyes | around_brows | (polygon(marks, LIPS_OUTER, shape, config.lip_surround * unit) > 0)
     features |= polygon(marks, NOSTRILS, shape, config.feature_margin * unit / 2) > 0
     plain = surface & ~features & skin
+    above_lips = (polygon(marks, UPPER_LIP_SKIN, shape) > 0) & ~(polygon(marks, LIPS_OUTER, shape) > 0)
     if plain.sum() < 0.02 * max(oval.sum(), 1):  # a skin mask that found nothing: the oval has to do
         plain = surface & ~features & inner_oval
     radius = config.feather * unit
-    from_hair = _feathered(~hair, (config.hair_margin + config.hair_feather) * unit)
+    from_hair = _feathered(~covered, (config.hair_margin + config.hair_feather) * unit)
     return PhotoMasks(
         surface=_feathered(surface, radius) * np.where(brows, 1.0, from_hair).astype(np.float32),
         bare=_feathered(surface & ~features, radius) * from_hair,
         plain=_feathered(plain, radius) * from_hair,
+        folded=_feathered(plain | (surface & above_lips), radius) * from_hair,
         hair=_feathered(cv2.erode((hair & inside).astype(np.uint8), disc(config.hair_rim * unit)) > 0, radius),
         lips=_feathered(lips, 1.0),
+        reddened=(polygon(marks, LIPS_OUTER, shape, config.lip_bleed * unit) > 0).astype(np.float32),
         face=(oval & inside & ~near_hair).astype(np.float32),
     )
+
+
+def _whole_face(marks: np.ndarray, shape: tuple[int, ...], forehead: float) -> np.ndarray:
+    """[H, W] bool: round all landmarks, with as much above them as a forehead has. Shine there is skin all the same."""
+    points = marks[:468, :2]
+    up = points[10] - points[152]
+    lifted = points[list(FACE_OVAL)] + forehead * up / max(float(np.linalg.norm(up)), 1e-6)
+    hull = cv2.convexHull(np.rint(np.concatenate([points, lifted])).astype(np.int32))
+    mask = np.zeros(shape, np.uint8)
+    cv2.fillConvexPoly(mask, hull, (1,))
+    return mask > 0
 
 
 def _colour_tests(

@@ -31,7 +31,7 @@ from portrait_head.texturing.shaping import mix, step
 from portrait_head.texturing.surface_fill import edge_laplacian, fill, gather
 from portrait_head.texturing.uv_raster import UvRaster
 
-SURFACE, BARE, PLAIN, LIPS, HAIR = range(5)  # columns of the projected shares
+SURFACE, BARE, PLAIN, FOLDED, LIPS, REDDENED, HAIR = range(7)  # columns of the projected shares
 
 
 @dataclass(frozen=True)
@@ -124,14 +124,15 @@ def paint_skin(
     skin, blockers = faces_of(model, "skin"), faces_of(model, "skin", "eyes", "mouth")
     laplacian = edge_laplacian(skin, count)
     normals = vertex_normals(head.posed, skin)
-    purposes = np.stack([masks.surface, masks.bare, masks.plain, masks.lips, masks.hair], axis=-1)
+    skins = (masks.surface, masks.bare, masks.plain, masks.folded)
+    purposes = np.stack([*skins, masks.lips, masks.reddened, masks.hair], axis=-1)
     seen = depth_view(head.posed, blockers, camera)
     read_at = unstretched(head.posed, head.neutral, skin, view.image, view.landmarks, camera)
     photo = project(view.image, purposes, camera, head.posed, normals, seen, raster, read_at)
     at_rest = vertex_normals(head.neutral, skin)
     open_sky = ambient_occlusion(head.neutral, at_rest, blockers)
     photo.shares[:, :HAIR] *= raster.spread(_limit(head, open_sky, config))[:, None]
-    photo.shares[:, SURFACE] *= _lip_agreement(model, raster, photo.shares[:, LIPS], laplacian)
+    photo.shares[:, SURFACE] *= _lip_agreement(model, raster, photo.shares, laplacian)
     trust, plain = photo.shares[:, SURFACE], photo.shares[:, PLAIN]
     seen_trust = trust.copy()
 
@@ -209,12 +210,12 @@ def _limit(head: Head, open_sky: np.ndarray, config: SkinConfig) -> np.ndarray:
     return (limit * (1 - np.clip(head.scalp * 1.5, 0, 1))).astype(np.float32)
 
 
-def _lip_agreement(model: HeadModel, raster: UvRaster, lips_seen: np.ndarray, laplacian: csr_matrix) -> np.ndarray:
+def _lip_agreement(model: HeadModel, raster: UvRaster, shares: np.ndarray, laplacian: csr_matrix) -> np.ndarray:
     """[N] 1 where photo and head agree on what is lip: skin is not painted on lips, nor their red beside them."""
     red = _indicator(model, len(model.vertices), "lips")
     beside = ((laplacian != 0) @ red > 0).astype(np.float32)
     inside, near = raster.spread(red), raster.spread(beside)
-    return (1 - inside * (1 - lips_seen)) * (1 - (1 - near) * lips_seen)
+    return (1 - inside * (1 - shares[:, LIPS])) * (1 - (1 - near) * shares[:, REDDENED])
 
 
 @dataclass(frozen=True)
@@ -275,7 +276,7 @@ def _without_light(
     # The skin around a highlight, not the highlight itself, says how bright it should be.
     base = weights @ fill(laplacian, np.minimum(known, tone * 1.25), known_trust, tone, smoothness=6.0)
     linear = without_shine(linear, base, delight * plain)
-    linear = without_creases(linear, base, creases * plain)
+    linear = without_creases(linear, base, creases * photo.shares[rows, FOLDED])
     out = photo.colour.copy()
     out[rows] = linear_to_srgb(linear)
     return out

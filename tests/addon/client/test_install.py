@@ -10,10 +10,11 @@ import pytest
 
 from addon.client import session as session_module
 from addon.client.backend import Backend
+from addon.client.draining import drain, drain_installation
 from addon.client.errors import ClientError
 from addon.client.events import Event, Installed, InstallStep, ProgressMade, Warned
 from addon.client.installer import SCRIPT, Action, Installation, events_from_line, own_version
-from addon.client.session import Session, drain, drain_installation
+from addon.client.session import Session
 from addon.client.state import State
 
 SHAM = Path(__file__).parents[1] / "sham_installer.py"

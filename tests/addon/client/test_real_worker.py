@@ -18,10 +18,11 @@ import pytest
 
 from addon.client import request
 from addon.client.backend import Backend, find_backend
+from addon.client.draining import drain
 from addon.client.errors import ClientError
 from addon.client.events import StageStarted
 from addon.client.request import HeadSettings
-from addon.client.session import Session, Steps, drain
+from addon.client.session import Session, Steps
 from addon.client.state import State
 
 portrait_head = pytest.importorskip("portrait_head", reason="the backend is not installed in this Python")

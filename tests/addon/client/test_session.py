@@ -11,9 +11,10 @@ import pytest
 
 from addon.client import session as session_module
 from addon.client.backend import Backend
+from addon.client.draining import drain
 from addon.client.errors import ClientError
 from addon.client.events import Event, FacesFound, Finished, ProgressMade, StageStarted, Warned
-from addon.client.session import Session, drain
+from addon.client.session import Session
 from addon.client.state import State
 
 REQUEST = {"photos": ["portrait.jpg"]}

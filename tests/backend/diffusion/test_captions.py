@@ -1,11 +1,15 @@
 """Captions from a toy BLIP of the real classes."""
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 import torch
-from portrait_head.diffusion.captions import describe_photo
+from portrait_head.diffusion.captions import MOST_WORDS, describe_photo, prompt_texts, shortened
+from portrait_head.diffusion.inpainting import texture_texts
 from portrait_head.errors import PortraitHeadError
 from portrait_head.models.loading import libraries
+from portrait_head.request import HeadRequest
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]", "a", "man", "woman", "smiling"]
 
@@ -45,3 +49,16 @@ def test_a_folder_without_a_model_is_one_sentence(tmp_path):
         describe_photo(np.zeros((20, 20, 3), np.uint8), tmp_path, torch.device("cpu"))
     assert caught.value.kind == "weights_broken"
     assert "models verify" in caught.value.hint
+
+
+def test_view_and_kind_are_within_what_clip_reads_however_long_the_caption_is():
+    caption = shortened("w" + " word" * 99)
+    for texts in (prompt_texts(caption, "normal"), prompt_texts(caption, "depth"), texture_texts(caption)):
+        for text in astuple(texts)[:-1]:
+            of_caption, own = len(caption.split()), len(text.split()) - len(caption.split())
+            assert text.startswith(caption) and own > 2
+            assert 2 * of_caption + own + text.count(",") + 2 <= 77  # two tokens a word, commas, beginning and end
+
+
+def test_the_request_says_how_many_words_are_read():
+    assert f"{MOST_WORDS} of them are read" in str(HeadRequest.__doc__)

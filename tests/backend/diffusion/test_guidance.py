@@ -5,11 +5,13 @@ import dataclasses
 import pytest
 import torch
 from portrait_head.diffusion import presets
+from portrait_head.diffusion.captions import prompt_texts
 from portrait_head.diffusion.guidance import CombinedGuidance, ScoreDistillation, _GivenGradient
 from portrait_head.diffusion.guidance_images import encode_normals
 from portrait_head.diffusion.memory_plan import PLANS
 from portrait_head.diffusion.noise_schedule import stable_diffusion_schedule
-from portrait_head.diffusion.prior import IdGuidedPrior
+from portrait_head.diffusion.packs import load_pipeline
+from portrait_head.diffusion.prior import IdGuidedPrior, PriorConfig, encode_prompts
 from portrait_head.diffusion.score_distillation import Branch, ScoreDistillationConfig, TimestepRange
 from portrait_head.diffusion.variational import VariationalConfig
 from portrait_head.errors import PortraitHeadError
@@ -19,7 +21,7 @@ from portrait_head.sculpting.guidance import ViewGuidance
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from tests.backend.diffusion.analytic import AnalyticPredictor, gaussian
-from tests.backend.diffusion.toy_packs import SIDE, build_prior
+from tests.backend.diffusion.toy_packs import SIDE, build_prior, subject
 
 ORBIT = orbit_view(5.0, 20.0, 0.6, 30.0, torch.zeros(3), SIDE, SIDE)
 SETTINGS = dataclasses.replace(presets.FAST, loss_weight=3.0)
@@ -92,6 +94,23 @@ def test_gradient_goes_back_through_the_vaes_encoder(prior):
     slope = known * float(ends[0] - ends[1]) / (2 * step) / (4 * (SIDE // 2) ** 2)  # a mean over the latents
     assert normals.grad is not None
     assert float((normals.grad * direction).sum()) == pytest.approx(slope, rel=2e-2)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_half_precision_loses_no_gradient_however_small_or_large(packs, scale):
+    """csd's gradient is proportional to its guidance scale."""
+    pipeline = load_pipeline(packs, torch.float16)
+    prompts = encode_prompts(pipeline, prompt_texts("a person", "normal"))
+    half = IdGuidedPrior(pipeline, subject(), prompts, torch.device("cpu"), PLANS[0], PriorConfig(side=SIDE))
+    found = []
+    for factor in (1.0, scale):
+        view = render()
+        settings = dataclasses.replace(SETTINGS, guidance_scale=7.5 * factor)
+        ScoreDistillation(RecordingPrior(half), settings, "normal", 0)(ORBIT, view, 0.0).backward()
+        assert view.normals.grad is not None
+        found.append(view.normals.grad / factor)
+
+    torch.testing.assert_close(found[1], found[0], rtol=1e-2, atol=1e-3 * float(found[0].abs().max()))
 
 
 def test_nothing_outside_the_mask_is_guided(prior):

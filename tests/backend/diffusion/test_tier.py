@@ -14,13 +14,16 @@ from PIL import Image
 pytest.importorskip("insightface")
 pytest.importorskip("onnx")
 
+from diffusers.pipelines.controlnet.pipeline_controlnet import StableDiffusionControlNetPipeline
 from portrait_head import HeadRequest, PortraitHeadError, generate, storage
 from portrait_head.asset import read_asset
 from portrait_head.cli import main
 from portrait_head.diffusion.memory_plan import PLANS
+from portrait_head.diffusion.packs import PriorFolders, load_pipeline, pack_folders
 from portrait_head.diffusion.presets import DISTILLATIONS
-from portrait_head.diffusion.tier import open_tier
+from portrait_head.diffusion.tier import Tier, open_tier
 from portrait_head.identity.likeness import YAWS
+from portrait_head.models.catalogue import load_catalogue
 from portrait_head.models.store import PackStore
 from portrait_head.progress import Progress
 from portrait_head.request import GUIDANCE
@@ -28,6 +31,7 @@ from portrait_head.sculpting.config import preset
 from portrait_head.stages import fit, guide, portrait, sculpt, texture
 from safetensors.torch import load_file, save_file
 
+from tests.backend.diffusion.pretend_gpu import pretended_gpu
 from tests.backend.diffusion.test_full_device import FullDevice
 from tests.backend.diffusion.test_guidance import ORBIT, render
 from tests.backend.diffusion.test_inpainting import view as half_known
@@ -229,6 +233,13 @@ def test_references_drawn_by_the_models_bring_depth_too(job, models):
     assert "controlnet-canny" in {use.name for use in tier.uses()}
 
 
+def test_a_long_prompt_leaves_room_for_what_is_said_of_the_view(models):
+    tier = open_tier(REQUEST, store=PackStore(models))
+    read = tier.caption(" ".join(map(str, range(99))), np.zeros((8, 8, 3), np.uint8))
+
+    assert read.startswith("0 1 2 3") and len(read.split()) < 30
+
+
 def test_a_missing_pack_is_named_with_the_command_that_gets_it(own):
     own.remove("text-to-normal")
     error = refusal(own)
@@ -319,6 +330,29 @@ def test_a_device_that_ran_full_is_in_the_report_and_the_next_phase_begins_small
     assert tier.notes() == ()
     with tier.guidance(None, np.zeros((478, 3)), "", 0) as guidance:
         assert guidance._prior.plan == PLANS[1]
+
+
+class LoadedTier(Tier):
+    """Works with a pipeline that was loaded before: reading one is not for a pretended GPU."""
+
+    loaded: StableDiffusionControlNetPipeline
+
+    def _pipeline(self, folders: PriorFolders) -> StableDiffusionControlNetPipeline:
+        return self.loaded
+
+
+@pytest.mark.parametrize("plan", PLANS[:2], ids=lambda plan: plan.name)
+def test_a_phase_leaves_nothing_on_the_device_although_its_guidance_is_still_held(models, plan):
+    store, catalogue = PackStore(models), load_catalogue()
+    pipeline = load_pipeline(pack_folders(store.path, "normal"), torch.float32)
+    networks = (pipeline.unet, pipeline.vae, pipeline.controlnet)
+    with pretended_gpu() as gpu:
+        tier = LoadedTier(gpu, catalogue.sets["diffusion"], "predicted", store, catalogue)
+        tier.plan, tier.loaded = plan, pipeline
+        with tier.guidance(None, np.zeros((478, 3)), "", 0) as guidance:
+            assert all(weight.device == gpu for network in networks for weight in network.parameters())
+        assert all(weight.device.type == "cpu" for network in networks for weight in network.parameters())
+    assert guidance is not None
 
 
 def test_without_a_gpu_it_says_so(models):

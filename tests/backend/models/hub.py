@@ -91,6 +91,9 @@ def serve(hub: Hub) -> ThreadingHTTPServer:
             etag = hashlib.sha256(contents).hexdigest()
             wanted = self.headers.get("Range")
             start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+            if wanted and start >= len(contents):
+                self.plain(416, b"")
+                return
             if name in hub.flips and body:
                 hub.flips.discard(name)
                 contents = bytes([contents[0] ^ 1]) + contents[1:]

@@ -13,7 +13,7 @@ from portrait_head.models.catalogue import Pack
 from portrait_head.models.download import download
 from portrait_head.models.hosts import list_files
 from portrait_head.models.store import PackStore
-from portrait_head.models.transfer import CHUNK, Patience, part_of
+from portrait_head.models.transfer import CHUNK, Patience, RemoteFile, fetch, part_of
 from portrait_head.models.weights import load_weights
 
 from tests.backend.models.conftest import FREE, STRICT, UNET, pickle_bytes, safetensors_bytes, tensors, toy_pack
@@ -239,6 +239,16 @@ def test_a_plain_file_is_continued_too(hub, store):
 
     assert fetched_twice(hub, "m/normal.onnx", hub.files["m/normal.onnx"]) < CHUNK
     assert (store.path("toy") / "normal.onnx").read_bytes() == hub.files["m/normal.onnx"]
+
+
+def test_a_file_of_unknown_size_that_was_all_here_is_fetched_anew(hub, tmp_path):
+    https_pack(hub)
+    remote, target = RemoteFile("normal.onnx", f"{hub.address}/m/normal.onnx"), tmp_path / "normal.onnx"
+    part_of(remote, target).write_bytes(hub.files["m/normal.onnx"])
+
+    fetch(remote, target, lambda count: None, HASTY)
+
+    assert target.read_bytes() == hub.files["m/normal.onnx"]
 
 
 def test_halves_of_two_versions_are_never_joined(hub, store):

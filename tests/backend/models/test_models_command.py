@@ -114,6 +114,12 @@ def test_verify_fails_for_a_damaged_pack_and_says_what_to_do(run, lora):
     assert status == 1 and "FAIL" in said and "portrait-head models download few-step-lora" in said
 
 
+def test_verify_says_so_where_there_is_nothing_to_check(run):
+    status, said = run("verify")
+
+    assert status == 0 and "no model packs" in said
+
+
 @pytest.mark.parametrize("words", [("show", "sd"), ("download", "sd"), ("remove", "sd")])
 def test_an_unknown_name_is_refused_by_every_action(run, words):
     with pytest.raises(PortraitHeadError, match="no model pack 'sd'"):

@@ -145,6 +145,14 @@ def test_a_licence_accepted_stays_accepted(store):
     assert not store.accepted("other")
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a place where nobody can make a folder")
+def test_a_models_folder_that_cannot_be_made_is_said():
+    with pytest.raises(PortraitHeadError) as caught:
+        PackStore(Path("/proc/none/models")).accept("mit")
+
+    assert caught.value.kind == "models_unwritable" and "PORTRAIT_HEAD_MODELS" in caught.value.hint
+
+
 def test_a_spoilt_ledger_is_named(store):
     store.accept("openrail")
     (store.folder / "ledger.json").write_text("[]")

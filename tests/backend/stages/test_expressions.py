@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any, cast
-
 import numpy as np
 from portrait_head.head_model import load_head_model
 from portrait_head.head_model.arkit import ARKIT_NAMES
@@ -31,10 +29,9 @@ def test_the_stage_gives_52_expressions_of_the_fitted_head_and_says_how_far_it_i
     model = load_head_model()
     neutral = (model.vertices * np.float32(1.05)).astype(np.float32)
     heard: list[float] = []
-    nothing = cast(Any, None)
     empty = np.zeros((0, 3), np.float32)
     plain = Sculpt("none", empty, empty, empty[:, 0], empty, empty, empty[:, 0], empty)  # it leaves the fit as it is
-    found = expressions.run(None, nothing, _fit(neutral), plain, Progress(heard.append))
+    found = expressions.run(None, _fit(neutral), plain, Progress(heard.append))
     assert found.deltas.shape == (52, len(neutral), 3)
     assert found.deltas.dtype == np.float32
     jaw = found.deltas[ARKIT_NAMES.index("jawOpen")]

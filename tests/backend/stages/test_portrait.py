@@ -55,6 +55,12 @@ def sample() -> Made:
     return Made(made, tuple(fractions))
 
 
+def test_more_photos_are_not_left_out_without_a_word() -> None:
+    made = portrait.run(HeadRequest(photos=("sample", "other.jpg")), Progress())
+
+    assert any("alone" in warning and "diffusion" in warning for warning in made.warnings)
+
+
 def test_the_sample_portrait(sample: Made) -> None:
     made = sample.portrait
     side = made.image.shape[0]

@@ -96,7 +96,7 @@ def test_the_posed_head_and_the_expressions_go_along(drawing: Drawing, carved: S
     np.testing.assert_allclose(
         head.posed - drawing.fit.posed, head.neutral - drawing.fit.neutral, atol=1e-6
     )  # of heads some 0.3 m large in float32
-    deltas = expressions.run(REQUEST, drawing.portrait, drawing.fit, carved, Progress()).deltas
+    deltas = expressions.run(REQUEST, drawing.fit, carved, Progress()).deltas
     assert np.isfinite(deltas).all()
     assert np.abs(deltas).max() > 0.005
 

@@ -47,6 +47,23 @@ def test_the_unseen_side_gets_the_marks_of_the_other(skin):
     np.testing.assert_allclose(np.median(found[beside], axis=0), TONE, atol=0.03)
 
 
+def test_a_mole_is_not_mirrored_onto_skin_that_was_seen(skin):
+    """Not even onto skin that was seen less well than the mole: what decides is whether it was seen at all."""
+    model, raster, _, _ = skin
+    points = raster.spread(model.vertices)
+    colour = np.broadcast_to(TONE, (len(points), 3)).copy()
+    mole = np.linalg.norm(points - [0.04, 0.0, 0.085], axis=1) < 0.006
+    colour[mole] = 0.2
+    other = mirrored(raster, mole[:, None].astype(np.float32))[:, 0] > 0.5
+    assert mole.sum() > 10
+    for seen, darkest in ((1.0, 0.99), (0.65, 0.97), (0.0, 0.6)):
+        trust = np.where(points[:, 0] > 0, 1.0, seen).astype(np.float32)
+        found = completed(skin, np.where(trust[:, None] > 0, colour, 0).astype(np.float32), trust)
+        np.testing.assert_allclose(found[mole], colour[mole], atol=1e-4)
+        kept = found[other].mean() / TONE.mean()
+        assert kept > darkest if seen else kept < darkest
+
+
 def test_mirrored_tone_follows_the_side_it_is_put_on(skin):
     model, raster, _, _ = skin
     points = raster.spread(model.vertices)

@@ -40,16 +40,20 @@ def photographed() -> np.ndarray:
     return image
 
 
-@pytest.fixture(scope="module")
-def painted(cap):
+def paint(cap, image: np.ndarray):
+    """The texture of the dome in that photo, and the colours of its hair."""
     points, triangles, capsule = cap
-    image = photographed()
     mask = np.ones(image.shape[:2], np.float32)
     camera = orbit_camera(0, 0, PICTURE, capsule.centre, 0.13)
     head = np.array([[0, 0, -1], [0.01, 0, -1], [0, 0.01, -1]], float), np.array([[0, 1, 2]])
     uvs = hair_uvs(points, triangles, capsule)
     tone = hair_tone(image, mask)
     return paint_hair(points, triangles, uvs, capsule, image, mask, camera, head, tone, SHAPE, seed=0), tone
+
+
+@pytest.fixture(scope="module")
+def painted(cap):
+    return paint(cap, photographed())
 
 
 def test_no_triangle_is_stretched_over_the_seam(cap):
@@ -70,6 +74,22 @@ def test_the_photo_is_where_the_camera_looked(painted):
     assert strip.max() > 0.7
     back = texture[:, SHAPE[1] // 2 - 40 : SHAPE[1] // 2 + 40, :3]
     assert back.mean(axis=2).max() < 0.6
+
+
+def test_a_parting_is_not_mirrored_onto_hair_that_was_seen(painted):
+    texture, _ = painted
+    there = texture[..., :3].mean(axis=2) > 0.7  # the bright mark
+    assert there[:, : SHAPE[1] // 8].any()
+    assert not there[:, -SHAPE[1] // 8 :].any()
+
+
+def test_drawn_strands_stand_out_no_more_than_the_photos(cap, painted):
+    """A blurred photo has hair of the same colours, but no strands."""
+    slope = np.linspace(0.7, 1.3, PICTURE)[:, None, None] * np.ones((1, PICTURE, 1))
+    blurred, _ = paint(cap, (np.array([95, 62, 40]) * slope).astype(np.uint8))
+    back = np.s_[40:140, SHAPE[1] // 2 - 60 : SHAPE[1] // 2 + 60]
+    sharp, soft = (np.abs(np.diff(texture[back][..., 0], axis=1)).mean() for texture in (painted[0], blurred))
+    assert 0.2 * sharp < soft < 0.7 * sharp
 
 
 def test_hair_that_was_not_seen_has_the_colours_of_that_which_was(painted):
