@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from portrait_head.asset import HeadAsset, read_asset, write_asset
 from portrait_head.errors import PortraitHeadError
-from portrait_head.evaluation.head_pictures import picture
 from portrait_head.events import Done, Event
 from portrait_head.head_model import load_landmark_table
+from portrait_head.head_pictures import picture
 from portrait_head.identity.face_recognition import FaceRecognition
 from portrait_head.identity.likeness import PICTURE_SIZE, YAWS, Likeness, measure_likeness
 from portrait_head.job import Finished, Job, Listener, Stage, disk_errors, write_text

@@ -17,10 +17,10 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from portrait_head.asset import AssetMesh, HeadAsset, Material, read_asset
-from portrait_head.evaluation.head_pictures import surfaces
 from portrait_head.head_model import load_head_model, load_identity_prior
 from portrait_head.head_model.expressions import carry_expressions
 from portrait_head.head_model.rest import settle
+from portrait_head.head_pictures import surfaces
 from portrait_head.rendering.lighting import linear_to_bytes, srgb_to_linear
 from portrait_head.rendering.preview import orbit_camera, render
 

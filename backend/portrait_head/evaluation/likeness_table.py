@@ -12,8 +12,8 @@ import numpy as np
 
 from portrait_head import storage
 from portrait_head.asset import HeadAsset, read_asset
-from portrait_head.evaluation.head_pictures import picture
 from portrait_head.evaluation.likeness import SAME_PERSON, distance, embedding, points_of_mesh
+from portrait_head.head_pictures import picture
 from portrait_head.photo.faces import find_faces
 from portrait_head.pipeline import generate
 from portrait_head.request import HeadRequest

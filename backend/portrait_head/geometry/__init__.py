@@ -1,1 +1,1 @@
-"""Surfaces made from fields: the hair over a head."""
+"""Shapes and fields, known to arrays and tensors alone: grids of tetrahedra, extraction, hair, registration."""

@@ -67,10 +67,10 @@ def models_folder() -> Path:
     if named := os.environ.get("PORTRAIT_HEAD_MODELS"):
         return Path(named)
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "portrait-head" / "models"
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "portrait-head" / "models"
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "portrait-head" / "models"
-    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "portrait-head" / "models"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "portrait-head" / "models"
 
 
 class PackStore:
