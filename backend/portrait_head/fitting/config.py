@@ -121,6 +121,3 @@ class FitConfig:
     contour: ContourConfig = ContourConfig()
     residual: ResidualConfig = ResidualConfig()
     checks: CheckConfig = CheckConfig()
-    # Of a brow's lowering, at most so much is how the person's brows lie, not a frown: six of seven photographed faces
-    # have .6 to .8 of it, where renders of people without any have .1 and a drawn frown is found as it was drawn.
-    resting_brows: float = 0.6

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -68,8 +68,7 @@ def reconstruct(
     state = fit_landmarks(fit_model, landmarks, np.array([width / 2, height / 2]), config.landmarks, focal)
     state = fit_shading(fit_model, state, image, landmarks, skin, config)
     settled = settle(fit_model, state, landmarks, config.settling)
-    moved = replace(state, weights=state.weights - _resting_brows(state.weights, config.resting_brows))
-    warnings = fit_warnings(fit_model, moved, config.checks)
+    warnings = fit_warnings(fit_model, state, config.checks)
     return _finish(fit_model, state, settled, landmarks, (width, height), warnings, config)
 
 
@@ -85,10 +84,9 @@ def _finish(
     model, table = fit_model.model, fit_model.table
     camera = state.pose.camera(*size)
     expression = np.zeros(len(ARKIT_NAMES), dtype=np.float32)
-    resting = _resting_brows(person.weights, config.resting_brows)
-    expression[list(FITTED_EXPRESSIONS)] = person.weights - resting
+    expression[list(FITTED_EXPRESSIONS)] = person.weights
     identity = fit_model.prior.mean + person.scores @ fit_model.prior.modes
-    shape = fit_model.vertices.positions(person.scores, resting)
+    shape = fit_model.vertices.positions(person.scores, np.zeros_like(person.weights))
     straight = fit_model.vertices.positions(state.scores, state.weights)
     gaze = find_gaze(model, straight, landmarks, camera)
     before = turn_eyes(model, straight, gaze)
@@ -114,11 +112,3 @@ def _finish(
         nme_after=nme_after,
         warnings=poor_landmarks_warning(nme_before, config.checks) + warnings,
     )
-
-
-def _resting_brows(weights: np.ndarray, most: float) -> np.ndarray:
-    """[E] the part of the fitted weights [E] that is the person's own: brows that lie low, both alike."""
-    resting = np.zeros_like(weights)
-    brows = [FITTED_EXPRESSIONS.index(ARKIT_NAMES.index(f"browDown{side}")) for side in ("Left", "Right")]
-    resting[brows] = min(*weights[brows], most)
-    return resting

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from portrait_head.evaluation.surface_distance import Surface, align_surface
-from portrait_head.fitting.config import FitConfig
 from portrait_head.fitting.reconstruct import reconstruct
 from portrait_head.fitting.space import load_fit_model
 from portrait_head.geometry.similarity import fit_similarity
@@ -56,18 +53,6 @@ def test_the_smile_is_taken_off_the_neutral_head(fitted: fit.Fit) -> None:
     assert expression["eyeBlinkLeft"] < 0.4
     corners = load_landmark_table().positions(fitted.posed - fitted.neutral)[[61, 291]]
     assert (corners[:, 1] > 0.001).all()
-
-
-def test_brows_that_lie_low_are_the_persons_and_no_frown(sample: portrait.Portrait, fitted: fit.Fit) -> None:
-    config = replace(FitConfig(), resting_brows=0.0)
-    frowning = reconstruct(load_fit_model(), sample.image, sample.landmarks, sample.skin, config, sample.focal)
-    side = [ARKIT_NAMES.index(f"browDown{side}") for side in ("Left", "Right")]
-    kept = frowning.expression[side] - fitted.expression[side]
-    np.testing.assert_allclose(kept, min(0.6, *frowning.expression[side]), atol=1e-6)
-    assert kept[0] > 0.3  # the astronaut does not frown
-    np.testing.assert_array_equal(frowning.posed, fitted.posed)
-    brows = load_landmark_table().positions(fitted.neutral - frowning.neutral)[[105, 334], 1]
-    assert (brows < -0.001).all()
 
 
 def test_arrays_are_what_the_contract_says(fitted: fit.Fit) -> None:
