@@ -22,6 +22,7 @@ class LandmarkConfig:
     focal_doubt: float = 0.08  # of a focal length from EXIF: how far heads differ in size, and what lenses round
     curvature_range: tuple[float, float] = (0.2, 2.5)
     expression_ridge: float = 0.7  # 1 / variance of an expression weight
+    sideways_ridge: float = 40.0  # the same for jaw and mouth to a side, which would take up a face's asymmetry
     expression_sparsity: float = 0.3  # pull towards 0 of every expression weight
     expression_tie: float = 6.0  # pull of left and right towards each other
     settling_steps: int = 5  # of `settle`

@@ -204,8 +204,9 @@ def _add_priors(
     hessian[identity, identity] += ridge
     gradient[identity] += ridge * (state.scores if person is None else state.scores - person)
     expression = np.arange(first, len(gradient))
-    hessian[expression, expression] += config.expression_ridge
-    gradient[expression] += config.expression_ridge * state.weights + config.expression_sparsity
+    ridge = np.where(_SIDEWAYS, config.sideways_ridge, config.expression_ridge)
+    hessian[expression, expression] += ridge
+    gradient[expression] += ridge * state.weights + config.expression_sparsity
     for left, right in _PAIRS:
         a, b = first + left, first + right
         difference = config.expression_tie * (state.weights[left] - state.weights[right])
@@ -243,4 +244,5 @@ def _left_right_pairs() -> tuple[tuple[int, int], ...]:
 
 
 _PAIRS = _left_right_pairs()
+_SIDEWAYS = np.array([ARKIT_NAMES[i] in ("jawLeft", "jawRight", "mouthLeft", "mouthRight") for i in FITTED_EXPRESSIONS])
 _OPPOSITES = _opposite_pairs()

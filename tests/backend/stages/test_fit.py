@@ -55,6 +55,11 @@ def test_the_smile_is_taken_off_the_neutral_head(fitted: fit.Fit) -> None:
     assert (corners[:, 1] > 0.001).all()
 
 
+def test_an_uneven_face_is_no_jaw_to_the_side(fitted: fit.Fit) -> None:
+    expression = dict(zip(ARKIT_NAMES, fitted.expression, strict=True))
+    assert max(expression[name] for name in ("jawLeft", "jawRight", "mouthLeft", "mouthRight")) < 0.3
+
+
 def test_arrays_are_what_the_contract_says(fitted: fit.Fit) -> None:
     model = load_head_model()
     for name in ("residual", "neutral", "posed"):
