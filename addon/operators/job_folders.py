@@ -20,7 +20,7 @@ from ..client.photo_faces import FoundFace
 from ..client.request import HeadSettings
 from ..job_records import JobRecord, folder_name, read_faces, read_records
 
-KEPT = 20  # folders, of 80 MB each
+KEPT = 20  # folders, of 90 MB each
 
 
 def records() -> tuple[JobRecord, ...]:
