@@ -232,8 +232,7 @@ def paint_anew(jobs, until):
     simulate("RET", "PRESS", *mouse)
     yield 0.2
     simulate("RET", "RELEASE", *mouse)
-    yield from until(lambda: jobs.status.running)
-    yield from until(lambda: not jobs.status.running)
+    yield from until(lambda: jobs.status.result.startswith("New textures") and not jobs.status.running)
     seen["painted"] = jobs.status.result
 
 
