@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # the diffusion tier's packages are not everybody's
 PORTRAIT = Stage("portrait", "01_portrait", portrait.run, portrait.Portrait, ("photos", "face"), 2.0)
 FIT = Stage("fit", "02_fit", fit.run, fit.Fit, (), 1.5)
 GUIDE = Stage("guide", "03_guide", guide.run, guide.Guide, (), 0.5)
-SCULPT = Stage("sculpt", "04_sculpt", sculpt.run, sculpt.Sculpt, ("preset", "seed", "hair"), 18.0)
+SCULPT = Stage("sculpt", "04_sculpt", sculpt.run, sculpt.Sculpt, ("preset", "seed", "hair"), 23.0)
 TEXTURE = Stage(
     "texture", "05_texture", texture.run, texture.Texture, ("preset", "seed", "texture_size", "delight"), 9.0
 )

@@ -80,7 +80,7 @@ class SurfaceIndex:
             found[rows[best]], distance[rows[best]], piece[rows[best]] = feet[best], away[best], candidates[best]
 
         count = min(_FIRST_CANDIDATES, len(self._middles))
-        middle_distance, candidates = map(np.asarray, self._tree.query(points, k=count))
+        middle_distance, candidates = map(np.asarray, self._tree.query(points, k=count, workers=-1))
         consider(np.repeat(np.arange(len(points)), count), candidates.reshape(-1))
         # A triangle whose middle is further than the best distance and the largest reach together cannot be nearer.
         largest = self.largest_reach
@@ -107,7 +107,9 @@ class SurfaceIndex:
         points = np.asarray(points, dtype=np.float64)
         tree = self._facing_tree(scale)
         count = min(_FACING_CANDIDATES, len(self._middles))
-        _, candidates = map(np.asarray, tree.query(np.concatenate([points, scale * normals], axis=1), k=count))
+        _, candidates = map(
+            np.asarray, tree.query(np.concatenate([points, scale * normals], axis=1), k=count, workers=-1)
+        )
         candidates = candidates.reshape(len(points), count)
         feet = closest_on_triangles(np.repeat(points, count, axis=0), self._pieces[candidates.reshape(-1)])
         feet = feet.reshape(len(points), count, 3)

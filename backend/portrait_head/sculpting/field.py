@@ -15,7 +15,7 @@ from portrait_head.sculpting.adam import BandParameter
 from portrait_head.sculpting.config import FieldConfig
 from portrait_head.sculpting.start import Depth
 
-NEAR = 1.0  # cells from the surface within which a finer grid asks the body itself
+NEAR = 0.75  # cells from the surface within which a finer grid asks the body itself; its edges are half a cell long
 
 
 @dataclass(frozen=True)
@@ -126,27 +126,26 @@ class SurfaceField:
         """
         grid = self._grid
         if grid.cell <= self._config.fine_cell:
-            return self._moved(grid, self._first + state.offsets, self._pliancy, state.shifts, state.lattices)
-        finer, moved = grid.finer(), state.offsets - settled.offsets
-        sdf = grid.interpolate((self._first + moved)[:, None], finer.vertices)[:, 0]
-        near = (sdf.abs() < NEAR * grid.cell).nonzero().squeeze(1)
-        places = finer.vertices.index_select(0, near)
-        exact = torch.from_numpy(depth(places.cpu().numpy())).to(sdf)
-        sdf[near] = exact + grid.interpolate(moved[:, None], places)[:, 0]
-        carried = torch.cat([self._pliancy[:, None], state.shifts - settled.shifts], dim=1)
-        carried = grid.interpolate(carried, finer.vertices)
-        shifts = carried[:, 1:] * finer.wall_freedom()
-        return self._moved(finer, sdf, carried[:, 0], shifts, state.lattices)
-
-    def _moved(
-        self, grid: TetGrid, sdf: Tensor, pliancy: Tensor, shifts: Tensor, lattices: tuple[Tensor, ...]
-    ) -> TetSurface:
-        """The surface of signed distances [N] over a grid whose vertices lattices and shifts [N, 3] move."""
-        band = ActiveBand.around(grid, sdf, hops=0)
-        here = band.vertices
-        bend = _displacement(lattices, self._in_lattices(band.tetrahedra.vertices))
-        moves = pliancy.index_select(0, here)[:, None] * bend + shifts.index_select(0, here)
-        return marching_tetrahedra(band.tetrahedra, sdf.index_select(0, here), moves)
+            band = ActiveBand.around(grid, self._first + state.offsets, hops=0)
+            sdf, pliancy, shifts = (
+                values.index_select(0, band.vertices)
+                for values in (self._first + state.offsets, self._pliancy, state.shifts)
+            )
+        else:
+            finer, moved = grid.finer(), (state.offsets - settled.offsets)[:, None]
+            whole = grid.interpolate(self._first[:, None] + moved, finer.vertices)[:, 0]
+            near = (whole.abs() < NEAR * grid.cell).nonzero().squeeze(1)
+            places = finer.vertices.index_select(0, near)
+            exact = torch.from_numpy(depth(places.cpu().numpy())).to(whole)
+            whole[near] = exact + grid.interpolate(moved, places)[:, 0]
+            band = ActiveBand.around(finer, whole, hops=0)
+            sdf = whole.index_select(0, band.vertices)
+            carried = torch.cat([self._pliancy[:, None], state.shifts - settled.shifts], dim=1)
+            carried = grid.interpolate(carried, band.tetrahedra.vertices)
+            pliancy, shifts = carried[:, 0], carried[:, 1:]
+            shifts = shifts * finer.wall_freedom().index_select(0, band.vertices)
+        bend = _displacement(state.lattices, self._in_lattices(band.tetrahedra.vertices))
+        return marching_tetrahedra(band.tetrahedra, sdf, pliancy[:, None] * bend + shifts)
 
     def _in_lattices(self, points: Tensor) -> list[Tensor]:
         """For every lattice [1, 1, 1, M, 3] where points [M, 3] lie between its first and last node, -1 to 1."""
