@@ -142,92 +142,6 @@ def test_every_operator_does_what_it_says(bpy_in, tmp_path: Path, peer: str, ass
     assert missed == [], "operators that no test calls"
 
 
-def test_the_faces_of_a_photo_are_known_before_generate_is_pressed(bpy_in, tmp_path: Path, peer: str) -> None:
-    for name in ("anna", "group", "bad"):
-        (tmp_path / f"{name}.jpg").touch()
-    bpy_in(
-        scene(peer)
-        + f"""
-    def choose(name):
-        settings.photo = os.path.join({str(tmp_path)!r}, name)
-        give_up, slowest = time.monotonic() + 60, 0.0
-        while looking.step():  # what a timer does where there is a window
-            assert time.monotonic() < give_up
-            time.sleep(0.02)
-        return looking.seen(settings.photo_path())
-    assert choose("group.jpg") == looking.NOTHING
-    assert jobs.backend_state().value == "stopped" and jobs._session is None, "nothing is started for it"
-    choose("anna.jpg")
-    assert op.generate() == {{"FINISHED"}}
-
-    look = choose("group.jpg")
-    assert [face.pixels for face in look.faces] == [300, 60]
-    assert look.faces[1].trouble == "The face is too small."
-    assert all(open(path, "rb").read(4) == b"\\x89PNG" for path in look.pictures)
-    assert settings.face == 1
-    assert op.choose_face(face=2) == {{"FINISHED"}}
-    process = jobs._session._process
-    process.send = None  # whoever asks for what is known now fails
-    assert choose("group.jpg") == look and settings.face == 1
-    del process.send
-    look = choose("bad.jpg")
-    assert look.error.kind == "no_face" and look.error.hint and look.faces == ()
-    assert choose("none.jpg") == looking.NOTHING
-    assert op.generate.poll() is False
-    settings.photo = os.path.join({str(tmp_path)!r}, "group.jpg")
-    settings.photo = os.path.join({str(tmp_path)!r}, "anna.jpg")
-    addon_utils.disable(NAME, default_set=True)
-    assert process.exit_status == 0
-    """
-    )
-
-
-def test_an_answer_that_comes_late_stays_with_its_own_photo(bpy_in, tmp_path: Path, peer: str) -> None:
-    for name in ("anna", "late_group", "late_job", "late_death", "late_change"):
-        (tmp_path / f"{name}.jpg").touch()
-    bpy_in(
-        scene(peer)
-        + f"""
-    def path(name):
-        return os.path.join({str(tmp_path)!r}, name + ".jpg")
-    def begin(name):
-        settings.photo = path(name)
-        assert looking.step() and looking.under_way()
-    def wait():
-        give_up = time.monotonic() + 60
-        while looking.step():
-            assert time.monotonic() < give_up
-            time.sleep(0.02)
-    settings.photo = path("anna")
-    assert op.generate() == {{"FINISHED"}}
-
-    # Another photo is chosen while the faces of the first are looked for: one question at a time, each with its answer.
-    begin("late_group")
-    settings.photo = path("anna")
-    looking.step()
-    assert looking.seen(path("anna")) == looking.NOTHING
-    wait()
-    assert len(looking.seen(path("anna")).faces) == 1 and len(looking.seen(path("late_group")).faces) == 2
-
-    begin("late_job")
-    assert op.generate() == {{"FINISHED"}}, "a job goes first"
-    wait()
-    assert looking.seen(path("late_job")) == looking.NOTHING and jobs.status.error is None
-
-    begin("late_change")
-    os.utime(path("late_change"), (1, 1))
-    wait()
-    assert looking.seen(path("late_change")) == looking.NOTHING, "it is another picture now"
-
-    begin("late_death")
-    jobs._session._process.kill()
-    wait()
-    assert looking.seen(path("late_death")) == looking.NOTHING and jobs.backend_state().value == "stopped"
-    assert op.generate() == {{"FINISHED"}}
-    """
-    )
-
-
 def test_cancel_while_the_head_is_being_added_leaves_no_trace(bpy_in, tmp_path: Path, peer: str) -> None:
     (tmp_path / "anna.jpg").touch()
     bpy_in(
@@ -243,28 +157,6 @@ def test_cancel_while_the_head_is_being_added_leaves_no_trace(bpy_in, tmp_path: 
     assert op.generate() == {"CANCELLED"}
     assert jobs.status.error.kind == "cancelled" and not jobs.status.running
     assert describe() == before
-    """
-    )
-
-
-def test_a_method_that_the_backend_cannot_use_is_refused_with_its_reason(bpy_in, tmp_path: Path, peer: str) -> None:
-    (tmp_path / "anna.jpg").touch()
-    bpy_in(
-        scene(peer, tmp_path / "anna.jpg")
-        + f"""
-    settings.tier = "diffusion"
-    nowhere = pathlib.Path({str(tmp_path)!r})
-    assert jobs.machine() is None and op.generate.poll(), "the backend has not been asked"
-    assert not any(pack.here for pack in jobs.packs(nowhere))
-    assert op.generate() == {{"FINISHED"}}
-    assert jobs.machine().name == "Abacus 3000"
-    assert "Model packs are missing" in refused(op.generate)
-    assert [pack.name for pack in jobs.packs(nowhere) if pack.here] == ["auraface"]
-    settings.tier = "embedded"
-    assert op.generate.poll()
-    settings.tier = "diffusion"
-    assert op.find_backend() == {{"FINISHED"}}
-    assert op.generate.poll(), "packs may have come: it is asked anew"
     """
     )
 
@@ -304,81 +196,6 @@ def test_words_and_a_mesh_reach_the_backend_and_come_back_with_the_head(bpy_in, 
     assert [words(record.settings) for record in job_folders.records()] == [
         "Standard, from mine.ply, no. 1", "Standard, diffusion, from mine.ply, bronze", "Standard, from mine.ply"
     ]
-    """
-    )
-
-
-def test_an_error_that_nobody_foresaw_does_not_leave_the_panel_at_work(bpy_in, tmp_path: Path, peer: str) -> None:
-    (tmp_path / "anna.jpg").touch()
-    bpy_in(
-        scene(peer, tmp_path / "anna.jpg")
-        + """
-    generating = module("operators.generate")
-    def broken(folder):
-        raise RuntimeError("Blender has no more of that")
-        yield
-    steps, generating.import_steps = generating.import_steps, broken
-    hook, sys.excepthook = sys.excepthook, sys.__excepthook__  # Blender tells it of errors in operators
-    assert "no more of that" in refused(op.generate)
-    sys.excepthook = hook
-    assert not jobs.status.running and op.generate.poll()
-    generating.import_steps = steps
-    assert op.generate() == {"FINISHED"}
-    """
-    )
-
-
-def test_a_photo_of_an_impossible_name_is_refused_in_words(bpy_in, peer: str) -> None:
-    bpy_in(
-        scene(peer, "n" * 300)
-        + """
-    assert not op.generate.poll() and "does not exist" in jobs.why_not(bpy.context)
-    assert looking.seen(settings.photo_path()) == looking.NOTHING
-    """
-    )
-
-
-def test_a_sentence_takes_as_many_rows_as_it_needs(bpy_in) -> None:
-    bpy_in(
-        SCENE
-        + """
-    rows = module("ui.status").rows
-    assert rows("Only with Diffusion Models.", 40) == ["Only with Diffusion Models."]
-    assert rows("Only with Diffusion Models.", 5) == ["Only with Diffusion", "Models."], "never below twenty letters"
-    """
-    )
-
-
-def test_another_file_starts_without_what_was_said_of_the_last_photo(bpy_in, tmp_path: Path, peer: str) -> None:
-    for name in ("anna.jpg", "bad.jpg"):
-        (tmp_path / name).touch()
-    bpy_in(
-        scene(peer, tmp_path / "anna.jpg")
-        + f"""
-    bpy.ops.wm.save_as_mainfile(filepath={str(tmp_path / "anna.blend")!r}, copy=True)
-    settings.photo = {str(tmp_path / "bad.jpg")!r}
-    assert "No face" in refused(op.generate) and jobs.status.error is not None
-    bpy.ops.wm.open_mainfile(filepath={str(tmp_path / "anna.blend")!r})
-    assert jobs.status.error is None
-    while looking.step():
-        time.sleep(0.02)
-    path = bpy.context.scene.portrait_head.photo_path()
-    assert len(looking.seen(path).faces) == 1, "the backend is warm, so the photo of this file is looked at"
-    """
-    )
-
-
-def test_a_folder_that_cannot_be_written_to_is_told_of_in_words(bpy_in, tmp_path: Path, peer: str) -> None:
-    (tmp_path / "anna.jpg").touch()
-    bpy_in(
-        scene(peer, tmp_path / "anna.jpg")
-        + """
-    folder = job_folders.user_folder("jobs")
-    folder.rmdir()
-    folder.touch()  # nothing can be put into a file
-    job_folders.user_folder = lambda name: folder.with_name(name)
-    assert "Nothing can be written to" in refused(op.generate)
-    assert not jobs.status.running
     """
     )
 

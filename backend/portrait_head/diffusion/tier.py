@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from portrait_head.diffusion.captions import describe_photo, prompt_texts, shortened
+from portrait_head.diffusion.captions import MOST_WORDS, describe_photo, prompt_texts, shortened
 from portrait_head.diffusion.guidance import ScoreDistillation
 from portrait_head.diffusion.guidance_images import RenderKind
 from portrait_head.diffusion.inpainting import (
@@ -103,6 +103,7 @@ class Tier:
         self._store, self._catalogue = store, catalogue
         self._dtype = weights_dtype(device)
         self._encoder: FaceRecognition | None = None
+        self._caption: str | None = None
         self._notes: list[str] = []
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
@@ -177,16 +178,22 @@ class Tier:
     def caption(self, prompt: str, picture: np.ndarray) -> str:
         """The user's words; without them the captioning pack's, if it is here, for the picture [H, W, 3] uint8.
 
-        So many of them as leave room for what is said of the view.
+        So many of them as leave room for what is said of the view. A job has one caption; it is found once.
         """
+        if self._caption is None:
+            self._caption = shortened(self._described(prompt, picture))
+            if self._caption != " ".join(prompt.split()) and prompt.strip():
+                self._notes.append(f"The description is long: only its first {MOST_WORDS} words were read.")
+        return self._caption
+
+    def _described(self, prompt: str, picture: np.ndarray) -> str:
         if prompt.strip() or not self._here(CAPTIONS):
-            return shortened(prompt)
+            return prompt
         folder, places = self._store.path(CAPTIONS), [torch.device("cpu"), self.device]
         # Where the GPU has no room for one more model, the processor describes the photo: a matter of seconds.
-        told = within_memory(
+        return within_memory(
             lambda: describe_photo(picture, folder, places.pop()), lambda: bool(places), "describing the photo"
         )
-        return shortened(told)
 
     def references(self, photo: ReferencePhoto, preset: str) -> ReferenceMaps:
         """Normals, and where they are drawn depth, of the person in the photo.

@@ -268,6 +268,7 @@ def _sculpt_summary(pictures: list[dict[str, SculptErrors]]) -> dict:
             "face_mm_in_photo": round(float(np.mean([error.in_photo for error in errors])), 4),
             "silhouette_iou": round(float(np.mean([error.silhouette_iou for error in errors])), 4),
             "shape_rank1": ranks["shape_rank1"],
+            "shape_rank1_all": ranks["shape_rank1_all"],
             "regions_mm": {
                 name: round(float(np.mean([error.regions[name] for error in errors])), 4) for name in errors[0].regions
             },

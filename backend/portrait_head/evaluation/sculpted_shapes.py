@@ -67,12 +67,14 @@ def measure_sculpts(heads: KnownHeads, person: Person, shot: Shot, photo: Path) 
     normals, depth = _in_window(truth, seen)
     outer = onto_surface.shown_skin(load_head_model())  # skin behind an eyeball would lie nearer to lids than lids do
     told = replace(guided, reference_normals=normals, reference_depth=depth)
-    surfaces = {"fit": (fitted.neutral, fitted.posed, outer)}
-    for name, references in (("sculpt", guided), ("sculpt_true_maps", told)):
-        result = sculpt.run(request, seen, fitted, references, Progress())
-        surfaces[name] = (result.vertices, result.posed, result.triangles)
-    head = result.refine(fitted)
-    surfaces["head_true_maps"] = (head.neutral, head.posed, outer)
+    alone, referenced = (sculpt.run(request, seen, fitted, maps, Progress()) for maps in (guided, told))
+    head = referenced.refine(fitted)
+    surfaces = {
+        "fit": (fitted.neutral, fitted.posed, outer),
+        "sculpt": (alone.vertices, alone.posed, alone.triangles),
+        "sculpt_true_maps": (referenced.vertices, referenced.posed, referenced.triangles),
+        "head_true_maps": (head.neutral, head.posed, outer),
+    }
     rest = person.vertices[SKIN]
     posed = (person.vertices + heads.expression(shot.expression))[SKIN]
     shown = shown_skin(heads, person, rest), shown_skin(heads, person, posed)

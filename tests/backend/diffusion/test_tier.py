@@ -235,9 +235,13 @@ def test_references_drawn_by_the_models_bring_depth_too(job, models):
 
 def test_a_long_prompt_leaves_room_for_what_is_said_of_the_view(models):
     tier = open_tier(REQUEST, store=PackStore(models))
-    read = tier.caption(" ".join(map(str, range(99))), np.zeros((8, 8, 3), np.uint8))
+    words, picture = " ".join(map(str, range(99))), np.zeros((8, 8, 3), np.uint8)
+    read = tier.caption(words, picture)
 
     assert read.startswith("0 1 2 3") and len(read.split()) < 30
+    (note,) = tier.notes()
+    assert "only its first 28 words" in note
+    assert tier.caption(words, picture) == read and not tier.notes(), "said once, found once"
 
 
 def test_a_missing_pack_is_named_with_the_command_that_gets_it(own):
