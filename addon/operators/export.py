@@ -17,9 +17,13 @@ from ..ui.view import redraw
 from .face import HeadOperator
 
 MOMENT = 0.1
-"""Seconds until Blender's exporter, which cannot be interrupted, begins: by then the panel has been drawn."""
+"""Seconds between two looks whether the panel has been drawn, after which Blender's exporter, which cannot be
+interrupted, begins."""
+PATIENCE = 1.0
+"""Seconds after which it begins all the same: the sidebar may be closed."""
 
 _writing = ""
+_told = False
 
 
 class PORTRAITHEAD_OT_export(HeadOperator, bpy.types.Operator):
@@ -69,7 +73,8 @@ class PORTRAITHEAD_OT_export(HeadOperator, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        if event.type != "TIMER":
+        assert self._timer is not None
+        if event.type != "TIMER" or not (_told or self._timer.time_duration > PATIENCE):
             return {"PASS_THROUGH"}
         context.window.cursor_set("WAIT")
         try:
@@ -102,13 +107,15 @@ class PORTRAITHEAD_OT_export(HeadOperator, bpy.types.Operator):
 
 
 def writing() -> str:
-    """The name of the file that is about to be written; empty where none is."""
+    """For the panel that is drawn: the name of the file that is about to be written; empty where none is."""
+    global _told
+    _told = True
     return _writing
 
 
 def _show(context: bpy.types.Context, name: str) -> None:
-    global _writing
-    _writing = name
+    global _writing, _told
+    _writing, _told = name, False
     redraw(context)
 
 
