@@ -5,7 +5,8 @@
 A stage works into a hidden folder that is renamed when it is whole. Beside its result lies `stage.json` with a digest
 of everything that went in: the request's fields that the stage reads, the photos' bytes and names, the versions of
 models, this package's code and the digests of the stages before it; and the sizes of its files. A finished stage whose
-digest and files still match is not run again.
+digest and files still match is not run again. A lock, which the system releases however a process ends, keeps a
+second run out.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from PIL import Image
 
 from portrait_head import failures, memory, storage
@@ -33,6 +35,7 @@ from portrait_head.progress import Progress
 from portrait_head.request import HeadRequest
 
 RECORD = "stage.json"
+LOCK = ".lock"
 PREVIEW = "preview.jpg"
 PREVIEW_QUALITY = 85
 TRUSTED_SECONDS = 3.0  # of work at the usual pace, that the time left begins with: what comes first says little
@@ -92,7 +95,11 @@ class Finished:
 
 
 class Job:
-    """Runs stages in a folder and tells a listener about it."""
+    """Runs stages in a folder, alone in it until it is closed, and tells a listener about it.
+
+    Raises:
+        PortraitHeadError: `job_in_use` if another run is at work there, `disk_full`, `cannot_write`.
+    """
 
     def __init__(self, folder: Path, request: HeadRequest, stages: tuple[Stage, ...], listen: Listener) -> None:
         self.folder = folder
@@ -104,8 +111,15 @@ class Job:
         self._fresh_seconds = 0.0  # of the usual seconds, those this run has worked itself
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _alone(folder)
             _sweep(folder)
             write_text(folder / "request.json", request.to_json())
+
+    def __enter__(self) -> Job:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
     def run(self, stage: Stage, *before: Finished) -> Finished:
         """Run `stage` on the results of `before`, or find that it has been done."""
@@ -213,6 +227,19 @@ def write_text(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
+
+
+def _alone(folder: Path) -> FileLock:
+    """The folder's lock, held."""
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        message = f"Another run is already making a head in {folder}."
+        raise PortraitHeadError(
+            "job_in_use", message, "Wait until it is done, cancel it, or name another folder."
+        ) from error
+    return lock
 
 
 def _sweep(folder: Path) -> None:

@@ -57,38 +57,38 @@ def generate(request: HeadRequest, folder: Path, listen: Listener = _ignore) -> 
     tier = _open_tier(request) if request.tier == "diffusion" else None
     stages = _begun_with(request.initial_mesh, STAGES if tier is None else guided_stages(tier))
     to_portrait, to_fit, to_guide, to_sculpt, to_texture, to_expressions, to_assemble = stages
-    job = Job(folder, request, stages, listen)
-    seen = job.run(to_portrait)
-    fitted = job.run(to_fit, seen)
-    guided = job.run(to_guide, seen, fitted)
-    sculpted = job.run(to_sculpt, seen, fitted, guided)
-    textured = job.run(to_texture, seen, fitted, sculpted)
-    expressive = job.run(to_expressions, fitted, sculpted)
-    asset = job.run(to_assemble, seen, fitted, sculpted, textured, expressive)
+    with Job(folder, request, stages, listen) as job:
+        seen = job.run(to_portrait)
+        fitted = job.run(to_fit, seen)
+        guided = job.run(to_guide, seen, fitted)
+        sculpted = job.run(to_sculpt, seen, fitted, guided)
+        textured = job.run(to_texture, seen, fitted, sculpted)
+        expressive = job.run(to_expressions, fitted, sculpted)
+        asset = job.run(to_assemble, seen, fitted, sculpted, textured, expressive)
 
-    warnings = [message for one in (seen, fitted, guided, sculpted, textured) for message in one.result.warnings]
-    report: dict[str, Any] = {
-        "tier": request.tier,
-        "device": "cpu" if tier is None else tier.device_name,
-        "versions": _versions(),
-        "total_seconds": 0.0,
-        "stages": [asdict(cost) for cost in job.costs],
-        "photo": {"faces": len(seen.result.faces), "interocular_pixels": round(seen.result.interocular, 1)},
-        "fit": {"nme_before": fitted.result.nme_before, "nme_after": fitted.result.nme_after},
-        "texture": {"ssim": textured.result.ssim},
-        "hair": sculpted.result.style,
-    }
-    if tier is not None:
-        report |= _models(tier)
-        warnings += _terms(tier)
-    likeness, doubts = _likeness(seen, asset, tier)
-    if likeness is not None:
-        report["identity"] = {**asdict(likeness), "photos": max(len(seen.result.identities), 1)}
-    report["warnings"] = warnings + doubts
-    report["total_seconds"] = round(time.monotonic() - started, 2)
-    with disk_errors(folder):
-        write_text(folder / "report.json", json.dumps(report, indent=1))
-    job.tell(Done(str(asset.folder), str(folder / "report.json")))
+        warnings = [message for one in (seen, fitted, guided, sculpted, textured) for message in one.result.warnings]
+        report: dict[str, Any] = {
+            "tier": request.tier,
+            "device": "cpu" if tier is None else tier.device_name,
+            "versions": _versions(),
+            "total_seconds": 0.0,
+            "stages": [asdict(cost) for cost in job.costs],
+            "photo": {"faces": len(seen.result.faces), "interocular_pixels": round(seen.result.interocular, 1)},
+            "fit": {"nme_before": fitted.result.nme_before, "nme_after": fitted.result.nme_after},
+            "texture": {"ssim": textured.result.ssim},
+            "hair": sculpted.result.style,
+        }
+        if tier is not None:
+            report |= _models(tier)
+            warnings += _terms(tier)
+        likeness, doubts = _likeness(seen, asset, tier)
+        if likeness is not None:
+            report["identity"] = {**asdict(likeness), "photos": max(len(seen.result.identities), 1)}
+        report["warnings"] = warnings + doubts
+        report["total_seconds"] = round(time.monotonic() - started, 2)
+        with disk_errors(folder):
+            write_text(folder / "report.json", json.dumps(report, indent=1))
+        job.tell(Done(str(asset.folder), str(folder / "report.json")))
     return asset.folder
 
 

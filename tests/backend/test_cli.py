@@ -39,7 +39,7 @@ def test_no_face_is_said_and_leaves_no_asset(flat_picture, tmp_path):
     assert "face" in said
     assert not (tmp_path / "job" / "asset").exists()
     assert not (tmp_path / "job" / "report.json").exists()
-    assert not list((tmp_path / "job").glob(".*"))
+    assert not list((tmp_path / "job").glob(".*.part"))
 
 
 def test_a_face_number_too_high_names_how_many_there_are(tmp_path):

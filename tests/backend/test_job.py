@@ -1,6 +1,6 @@
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +34,8 @@ class Works:
     def run(self, folder: Path, request: HeadRequest, listen=lambda event: None) -> np.ndarray:
         first = Stage("first", "01_first", self.first, Counted, ("photos", "seed"), 1.0)
         second = Stage("second", "02_second", self.second, Counted, ("preset",), 3.0)
-        job = Job(folder, request, (first, second), listen)
-        return job.run(second, job.run(first)).result.values
+        with Job(folder, request, (first, second), listen) as job:
+            return job.run(second, job.run(first)).result.values
 
 
 @pytest.fixture
@@ -73,7 +73,8 @@ def test_a_stage_runs_again_when_a_model_that_it_asks_has_changed(tmp_path, phot
     works, request = Works(), HeadRequest(photos=(str(photo),))
     for version in ("one", "one", "two"):
         first = Stage("first", "01_first", works.first, Counted, ("photos", "seed"), 1.0, models=version)
-        Job(tmp_path / "job", request, (first,), lambda event: None).run(first)
+        with Job(tmp_path / "job", request, (first,), lambda event: None) as job:
+            job.run(first)
 
     assert works.runs == ["first", "first"]
 
@@ -105,7 +106,21 @@ def test_a_half_written_stage_is_swept_away(tmp_path, photo):
     Works().run(tmp_path / "job", HeadRequest(photos=(str(photo),)))
 
     assert not half.exists()
-    assert not list((tmp_path / "job").glob(".*"))
+    assert not list((tmp_path / "job").glob(".*.part"))
+
+
+def test_a_second_run_in_the_same_folder_is_refused_while_the_first_is_at_work(tmp_path, photo):
+    request, works = HeadRequest(photos=(str(photo),), seed=4), Works()
+    with Job(tmp_path / "job", request, (), lambda event: None):
+        half = tmp_path / "job" / ".01_first.part"
+        half.mkdir()
+        with pytest.raises(PortraitHeadError, match="Another run") as refused:
+            works.run(tmp_path / "job", replace(request, seed=5))
+        assert half.exists()
+        assert json.loads((tmp_path / "job" / "request.json").read_text())["seed"] == 4
+
+    assert refused.value.kind == "job_in_use"
+    np.testing.assert_array_equal(works.run(tmp_path / "job", request), [8, 8, 8])
 
 
 def test_progress_rises_to_one_and_warnings_come_back_on_resume(tmp_path, photo):
@@ -141,8 +156,11 @@ def test_why_a_job_failed_stays_in_its_folder(tmp_path, photo):
 
     told = []
     stage = Stage("first", "01_first", fail, Counted, ("photos",), 1.0)
-    with pytest.raises(PortraitHeadError, match="no face"):
-        Job(tmp_path / "job", HeadRequest(photos=(str(photo),)), (stage,), told.append).run(stage)
+    with (
+        pytest.raises(PortraitHeadError, match="no face"),
+        Job(tmp_path / "job", HeadRequest(photos=(str(photo),)), (stage,), told.append) as job,
+    ):
+        job.run(stage)
     last = json.loads((tmp_path / "job" / "events.jsonl").read_text().splitlines()[-1])
 
     assert (last["method"], last["params"]["kind"]) == ("error", "no_face")
