@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -136,14 +134,3 @@ class ScoreDistillation:
         size = max(float(gradient.abs().max()), torch.finfo(gradient.dtype).tiny)
         (on_picture,) = torch.autograd.grad(latents, leaf, gradient / size)
         return share * size * on_picture, 0.5 * share * gradient.square().sum()
-
-
-@dataclass(frozen=True)
-class CombinedGuidance:
-    """Several guidances of the same view, summed; HumanNorm guides normals and depth together."""
-
-    parts: Sequence[ScoreDistillation]
-
-    def __call__(self, orbit: OrbitView, view: RenderedView, step: float) -> Tensor:
-        """The sum of the parts' losses; arguments as in `ScoreDistillation`."""
-        return torch.stack([part(orbit, view, step) for part in self.parts]).sum()

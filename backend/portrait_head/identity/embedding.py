@@ -8,8 +8,6 @@ from typing import Protocol
 
 import numpy as np
 
-from portrait_head.errors import PortraitHeadError
-
 
 @dataclass(frozen=True)
 class IdentityEmbedding:
@@ -45,26 +43,6 @@ class IdentityEncoder(Protocol):
     def embed(self, image: np.ndarray) -> IdentityEmbedding:
         """Encode `image` ([H, W, 3] uint8 sRGB). Raises PortraitHeadError `no_face` where a face is needed."""
         ...
-
-
-def embed_photos(encoder: IdentityEncoder, images: Sequence[np.ndarray]) -> IdentityEmbedding:
-    """One embedding of several photos of a person; those in which no face is found do not count.
-
-    Raises:
-        PortraitHeadError: `no_face` if no photo shows one.
-    """
-    found: list[IdentityEmbedding] = []
-    refused: PortraitHeadError | None = None
-    for image in images:
-        try:
-            found.append(encoder.embed(image))
-        except PortraitHeadError as error:
-            if error.kind != "no_face":
-                raise
-            refused = error
-    if refused is not None and not found:
-        raise refused
-    return average(found)
 
 
 def average(embeddings: Sequence[IdentityEmbedding]) -> IdentityEmbedding:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from portrait_head.diffusion import presets
 from portrait_head.diffusion.captions import prompt_texts
-from portrait_head.diffusion.guidance import CombinedGuidance, ScoreDistillation, _GivenGradient
+from portrait_head.diffusion.guidance import ScoreDistillation, _GivenGradient
 from portrait_head.diffusion.guidance_images import encode_normals
 from portrait_head.diffusion.memory_plan import PLANS
 from portrait_head.diffusion.noise_schedule import stable_diffusion_schedule
@@ -121,9 +121,7 @@ def test_nothing_outside_the_mask_is_guided(prior):
 
 def test_it_is_what_the_sculpt_asks_for(prior):
     hook: ViewGuidance = ScoreDistillation(prior, SETTINGS, "normal", seed=5)
-    both: ViewGuidance = CombinedGuidance([ScoreDistillation(prior, SETTINGS, "normal", seed=5)])
     assert callable(hook)
-    assert callable(both)
 
 
 def test_every_step_has_random_numbers_of_its_own_and_repeats_them(prior):
@@ -152,18 +150,6 @@ def test_depth_renders_are_guided_through_depth(prior):
     assert view.normals.grad is None
     assert view.depth.grad is not None
     assert float(view.depth.grad.abs().max()) > 0
-
-
-def test_normals_and_depth_together_are_the_sum(prior):
-    parts = [ScoreDistillation(prior, SETTINGS, kind, seed=5) for kind in ("normal", "depth")]
-    view = render()
-    both = CombinedGuidance(parts)(ORBIT, view, 0.3)
-    alone = [part(ORBIT, render(), 0.3) for part in parts]
-    assert both.item() == pytest.approx((alone[0] + alone[1]).item())
-    both.backward()
-    assert view.normals.grad is not None
-    assert view.depth.grad is not None
-    torch.testing.assert_close(view.normals.grad, normal_gradient(prior))
 
 
 def test_vsd_trains_its_lora_alongside(packs):

@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-from portrait_head.errors import PortraitHeadError
 from portrait_head.identity.embedding import (
     IdentityEmbedding,
     average,
-    embed_photos,
     least_alike,
     similarity,
     unit,
@@ -74,25 +72,3 @@ def test_nothing_can_be_averaged_or_normalised_from_nothing():
         unit(np.zeros(4))
     with pytest.raises(ValueError, match="one photo"):
         least_alike([embedding([1, 0])])
-
-
-class BrightnessEncoder:
-    """Sees a face in every picture that is not black."""
-
-    name = "brightness"
-
-    def embed(self, image: np.ndarray) -> IdentityEmbedding:
-        if not image.any():
-            raise PortraitHeadError("no_face", "Black.", "Light.")
-        return embedding([float(image.mean()), 1.0], encoder=self.name)
-
-
-def test_photos_without_a_face_do_not_count_unless_none_has_one():
-    white, black = np.full((4, 4, 3), 255, np.uint8), np.zeros((4, 4, 3), np.uint8)
-
-    merged = embed_photos(BrightnessEncoder(), [black, white])
-
-    np.testing.assert_allclose(merged.vector, BrightnessEncoder().embed(white).vector, atol=1e-6)
-    with pytest.raises(PortraitHeadError) as failure:
-        embed_photos(BrightnessEncoder(), [black, black])
-    assert failure.value.kind == "no_face"
