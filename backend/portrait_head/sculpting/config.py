@@ -81,7 +81,8 @@ class SculptConfig:
     # For the same reason skin keeps the fit's place where there are no references; hair goes to meet the outline.
     hair_lead: float = 0.006  # metres of hair over the skin from where on it moves freely
     smooth_bent: float = 20.0  # times the price of `smooth` where lattices meet the outline: vertices would add a seam
-    jaw_lead: float = 0.020  # metres under the corners of the mouth from where on skin does
+    jaw_lead: float = 0.020  # metres under the corners of the mouth from where on skin goes along
+    jaw_share: float = 0.5  # of the way; all of it made known jaw lines 2 % worse, nothing missed their outline
     preview_every: int = 25  # steps
     check_every: int = 10  # steps between the checks that keep the best
     seed: int = 0

@@ -258,7 +258,7 @@ def _stays(
     config: SculptConfig,
     told: bool,
 ) -> Stays:
-    """What may leave its place: hair and the jaw line; all of the skin where references or guidance tell it how."""
+    """What may leave its place: hair, and the jaw line by half; all of the skin where references or guidance tell it how."""
     places = grid.vertices.cpu().numpy()
     hairy, ears = np.zeros(len(places)), fit.posed[_ears(model)]
     covered = np.zeros(len(ears), bool)
@@ -270,7 +270,7 @@ def _stays(
     pliancy = np.ones(len(places))
     if not told:
         mouth = load_landmark_table().positions(fit.posed)[list(MOUTH_CORNERS), 1].mean()
-        jaw = np.clip((mouth - places[:, 1]) / config.jaw_lead, 0.0, 1.0)
+        jaw = config.jaw_share * np.clip((mouth - places[:, 1]) / config.jaw_lead, 0.0, 1.0)
         pliancy = np.maximum(hairy, jaw * (1 - beside))
     held = 1 + (config.hold_ears - 1) * beside
     smooth = held * (1 + (config.smooth_bent - 1) * (hairy if told else pliancy))
