@@ -18,6 +18,7 @@ def run(request: object, portrait: Portrait, progress: Progress) -> Fit:
     del request
     fit_model = load_fit_model()
     progress(0.3)
-    fit = reconstruct(fit_model, portrait.image, portrait.landmarks, portrait.skin, focal=portrait.focal)
+    bare = portrait.skin * ~portrait.occluder
+    fit = reconstruct(fit_model, portrait.image, portrait.landmarks, bare, focal=portrait.focal)
     progress(1.0)
     return fit

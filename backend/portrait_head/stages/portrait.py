@@ -13,6 +13,7 @@ from portrait_head.identity.embedding import IdentityEmbedding, average, least_a
 from portrait_head.photo.decode import load_photo
 from portrait_head.photo.faces import Face, find_faces_any_way_up, refine_landmarks
 from portrait_head.photo.masks import head_masks
+from portrait_head.photo.obstructions import obstructions
 from portrait_head.photo.quality import check_face, check_picture, check_shading, choose_face
 from portrait_head.photo.sample import photo_path
 from portrait_head.photo.window import head_window
@@ -56,6 +57,7 @@ class Portrait:
         person: [S, S] float32, 0 to 1, the person as against the background.
         hair: [S, S] float32, 0 to 1, scalp hair; with the style "unknown" only what may be hair.
         skin: [S, S] float32, 0 to 1, bare skin of face, ears and neck.
+        occluder: [S, S] bool, what stands before the face: the frame of glasses, a hand.
         hair_style: "none", "cropped", "volume" or "unknown" (cannot be told from skin or background).
         faces: [N, 4] float32 (left, top, right, bottom) of every face in photo pixels, largest first.
         face: index into `faces` of the one taken.
@@ -72,6 +74,7 @@ class Portrait:
     person: np.ndarray
     hair: np.ndarray
     skin: np.ndarray
+    occluder: np.ndarray
     hair_style: str
     faces: np.ndarray
     face: int
@@ -113,6 +116,8 @@ def run(request: PhotoRequest, progress: Progress, encoder: Callable[[], FaceEnc
     others = tuple(window.from_photo(other.landmarks) for index, other in enumerate(faces) if index != chosen)
     check_shading(window, own)
     warnings += check_picture(window, own, face.interocular)
+    before = obstructions(window.image, own)
+    warnings += before.warnings
     progress(0.5)
     masks = head_masks(window.image, window.valid, own, others)
     progress(0.7)
@@ -134,6 +139,7 @@ def run(request: PhotoRequest, progress: Progress, encoder: Callable[[], FaceEnc
         person=masks.person,
         hair=masks.hair,
         skin=masks.skin,
+        occluder=before.mask,
         hair_style=masks.hair_style,
         faces=np.array([found.box for found in faces], np.float32),
         face=chosen,

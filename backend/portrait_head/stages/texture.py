@@ -10,19 +10,21 @@ from portrait_head.geometry.capsule import Capsule
 from portrait_head.head_model import load_head_model
 from portrait_head.head_model.arkit import ARKIT_NAMES
 from portrait_head.head_model.model import HeadModel
+from portrait_head.photo.skin_tone import in_white_light
 from portrait_head.progress import Progress
 from portrait_head.rendering.lighting import linear_to_bytes, linear_to_srgb
 from portrait_head.request import HeadRequest
 from portrait_head.stages.fit import Fit
 from portrait_head.stages.portrait import Portrait
 from portrait_head.stages.sculpt import Sculpt
+from portrait_head.texturing.bridging import bridged
 from portrait_head.texturing.check import face_similarity, rerender
 from portrait_head.texturing.eyes import iris_colour, paint_eyes
 from portrait_head.texturing.grey import grey_like, is_grey
 from portrait_head.texturing.hair import hair_uvs, paint_hair
 from portrait_head.texturing.lashes import paint_lashes
 from portrait_head.texturing.mouth import paint_mouth
-from portrait_head.texturing.photo_regions import PhotoMasks, PhotoView, photo_masks
+from portrait_head.texturing.photo_regions import PhotoMasks, PhotoView, interocular, photo_masks
 from portrait_head.texturing.scalp import HairTone, hair_tone
 from portrait_head.texturing.skin import Head, SkinPaint, faces_of, paint_skin
 from portrait_head.texturing.uv_raster import UvRaster, head_raster
@@ -30,6 +32,7 @@ from portrait_head.texturing.uv_raster import UvRaster, head_raster
 QUICK_SIZE = 1024  # texels a side of the skin at the preset "quick"
 SMALL_SHARE = 2  # eyes, mouth and lashes have half the skin's side
 SMALL_LIMIT = 1024
+WHOLE_COLOUR = 0.5  # delight from which the light's colour goes wholly: shading may please on a head, a cast does not
 
 SMILES = ("mouthSmileLeft", "mouthSmileRight", "cheekSquintLeft", "cheekSquintRight")
 # A broad smile may be told as dimples and a raised upper lip, which fold the cheeks about half as much.
@@ -72,8 +75,17 @@ def run(request: HeadRequest, portrait: Portrait, fit: Fit, sculpt: Sculpt, prog
     model, fit = load_head_model(), sculpt.refine(fit)
     size = min(request.texture_size, QUICK_SIZE) if request.preset == "quick" else request.texture_size
     small = min(size // SMALL_SHARE, SMALL_LIMIT)
-    view = PhotoView(portrait.image, portrait.valid, portrait.landmarks, portrait.person, portrait.hair, portrait.skin)
+    apart = interocular(portrait.landmarks)
+    portrait = replace(portrait, image=bridged(portrait.image, portrait.occluder, apart))
+    parts = (portrait.person, portrait.hair, portrait.skin, portrait.occluder)
+    view = PhotoView(portrait.image, portrait.valid, portrait.landmarks, *parts)
     masks = photo_masks(view)
+    grey = is_grey(portrait.image)
+    if not grey:
+        # Once, before anything is measured or painted: skin, eyes, brows, lips and hair stood in the same light.
+        amount = min(1.0, request.delight / WHOLE_COLOUR)
+        portrait = replace(portrait, image=in_white_light(portrait.image, masks.plain > 0.5, amount))
+        view = replace(view, image=portrait.image)
     tone = hair_tone(portrait.image, masks.hair)
     raster = head_raster("skin", size)
     progress(0.15)
@@ -84,7 +96,6 @@ def run(request: HeadRequest, portrait: Portrait, fit: Fit, sculpt: Sculpt, prog
     eyes = paint_eyes(model, head_raster("eyes", small), iris, request.seed)
     mouth = paint_mouth(model, head_raster("mouth", small), request.seed)
     lashes = paint_lashes(model, head_raster("lashes", small), request.seed)
-    grey = is_grey(portrait.image)
     if grey:
         eyes, mouth, lashes = grey_like(eyes), grey_like(mouth), grey_like(lashes)
         skin = replace(skin, colour=grey_like(skin.colour))

@@ -36,9 +36,12 @@ class HairConfig:
     wave: float = 0.006  # sideways wandering of strands, as a share of the way round the head
     grid: tuple[int, int] = (64, 128)  # rows and columns of the smooth colours
     mirror_trust: float = 0.5
+    ragged: float = 0.55  # of trust: how far single strands carry the photo on, or stop before its border
     sharp_trust: float = 0.7  # of texels whose contrast is measured
     least_texels: int = 2000
-    least_contrast: float = 0.4  # of drawn strands, however blurred the photo is
+    bands: tuple[float, ...] = (0.0012, 0.004)  # blur between bands of detail, shares of the way round the head
+    least_contrast: float = 0.5  # of drawn strands, however blurred the photo is
+    most_contrast: float = 1.25
 
 
 def hair_uvs(vertices: np.ndarray, triangles: np.ndarray, capsule: Capsule) -> np.ndarray:
@@ -101,11 +104,11 @@ def paint_hair(
 
     drawn = tone.at(config.rank + strands) - tone.at(np.array(config.rank))
     own_smooth = _smooth_map(colour, trust, usual, config)
-    grown = smooth + drawn * _as_sharp(drawn, colour - own_smooth, trust, config)
+    grown = smooth + _in_contrast(drawn, colour - own_smooth, trust, config)
     other_side = step(trust[:, ::-1], 0.1, 0.8)[..., None]
     grown += (colour[:, ::-1] - own_smooth[:, ::-1] + smooth - grown) * other_side
     # A border along strands, not across them: the photo gives way strand by strand.
-    amount = step(trust + 0.35 * ragged * (trust > 0) * (trust < 1), 0.15, 0.85)
+    amount = step(trust + config.ragged * ragged * (trust > 0) * (trust < 1), 0.25, 0.75)
     grown += (colour - grown) * amount[..., None]
     out = np.empty((*shape, 4), np.float32)
     out[..., :3] = raster.image(raster.flat(np.clip(grown, 0, 1)))
@@ -114,17 +117,31 @@ def paint_hair(
     return out
 
 
-def _as_sharp(drawn: np.ndarray, photographed: np.ndarray, trust: np.ndarray, config: HairConfig) -> float:
-    """What drawn strands [H, W, 3] are multiplied with to stand out no more than those `photographed` [H, W, 3] do.
+def _in_contrast(drawn: np.ndarray, photographed: np.ndarray, trust: np.ndarray, config: HairConfig) -> np.ndarray:
+    """Drawn locks and strands [H, W, 3] that stand out, band by band, as those `photographed` [H, W, 3] do.
 
     The deviation from smooth colours is compared where the photo is trusted [H, W].
     """
     sure = trust > config.sharp_trust
     if sure.sum() < config.least_texels:
-        return 1.0
+        return drawn
     fine = drawn - _smooth_map(drawn, trust, np.zeros_like(drawn), config)
-    here, there = ((detail[sure] @ LUMINANCE).std() for detail in (photographed, fine))
-    return float(np.clip(here / max(float(there), 1e-6), config.least_contrast, 1.0))
+    out = np.zeros_like(drawn)
+    every = (_bands(picture, config) for picture in (drawn, fine, photographed * trust[..., None]))
+    for band, ours, theirs in zip(*every, strict=True):
+        there, here = ((picture[sure] @ LUMINANCE).std() for picture in (theirs, ours))
+        out += band * np.clip(there / max(float(here), 1e-6), config.least_contrast, config.most_contrast)
+    return out
+
+
+def _bands(picture: np.ndarray, config: HairConfig) -> list[np.ndarray]:
+    """A picture [H, W, 3] as the sum of its bands, the finest first."""
+    bands = []
+    for width in config.bands:
+        soft = cv2.GaussianBlur(picture, (0, 0), width * picture.shape[1])
+        bands.append(picture - soft)
+        picture = soft
+    return [*bands, picture]
 
 
 def _raster(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from portrait_head.texturing.bridging import broad_part
 from portrait_head.texturing.strands import hair_over_face
 
 # Indices of MediaPipe's 478-point face mesh (its published connection lists), in order round each outline.
@@ -60,6 +61,7 @@ class PhotoView:
         valid: [S, S] bool.
         landmarks: [478, 3] pixels.
         person, hair, skin: [S, S] float32, 0 to 1.
+        occluder: [S, S] bool, what stands before the face; where it is thin, `image` is bridged already.
     """
 
     image: np.ndarray
@@ -68,6 +70,7 @@ class PhotoView:
     person: np.ndarray
     hair: np.ndarray
     skin: np.ndarray
+    occluder: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -143,24 +146,25 @@ def photo_masks(view: PhotoView, config: MaskConfig = MaskConfig()) -> PhotoMask
     away, shaded = _colour_tests(view.image, skin & inner_oval & ~near_hair, covered, unit, config)
     over = covered | ((near_hair | shaded) & ~brows)
     surface = inside & (inner_oval | (skin & (face | ~away))) & ~over & ~eyes & ~teeth
-    lips = (polygon(marks, LIPS_OUTER, shape, -config.lip_margin * unit) > 0) & ~teeth & inside
+    surface &= ~broad_part(view.occluder, unit)
+    lips = (polygon(marks, LIPS_OUTER, shape, -config.lip_margin * unit) > 0) & ~teeth & inside & ~view.occluder
     features = eyes | around_brows | (polygon(marks, LIPS_OUTER, shape, config.lip_surround * unit) > 0)
     features |= polygon(marks, NOSTRILS, shape, config.feature_margin * unit / 2) > 0
-    plain = surface & ~features & skin
+    plain = surface & ~features & skin & ~view.occluder
     above_lips = (polygon(marks, UPPER_LIP_SKIN, shape) > 0) & ~(polygon(marks, LIPS_OUTER, shape) > 0)
     if plain.sum() < 0.02 * max(oval.sum(), 1):  # a skin mask that found nothing: the oval has to do
-        plain = surface & ~features & inner_oval
+        plain = surface & ~features & inner_oval & ~view.occluder
     radius = config.feather * unit
     from_hair = _feathered(~covered, (config.hair_margin + config.hair_feather) * unit)
     return PhotoMasks(
         surface=_feathered(surface, radius) * np.where(brows, 1.0, from_hair).astype(np.float32),
-        bare=_feathered(surface & ~features, radius) * from_hair,
+        bare=_feathered(surface & ~features & ~view.occluder, radius) * from_hair,
         plain=_feathered(plain, radius) * from_hair,
-        folded=_feathered(plain | (surface & above_lips), radius) * from_hair,
+        folded=_feathered(plain | (surface & above_lips & ~view.occluder), radius) * from_hair,
         hair=_feathered(cv2.erode((hair & inside).astype(np.uint8), disc(config.hair_rim * unit)) > 0, radius),
         lips=_feathered(lips, 1.0),
         reddened=(polygon(marks, LIPS_OUTER, shape, config.lip_bleed * unit) > 0).astype(np.float32),
-        face=(oval & inside & ~near_hair).astype(np.float32),
+        face=(oval & inside & ~near_hair & ~view.occluder).astype(np.float32),
     )
 
 

@@ -9,7 +9,6 @@ from scipy.sparse import csr_matrix
 
 from portrait_head.geometry.surface import vertex_normals
 from portrait_head.head_model.model import HeadModel
-from portrait_head.photo.skin_tone import white_balance
 from portrait_head.rendering.camera import PinholeCamera
 from portrait_head.rendering.lighting import linear_to_srgb, srgb_to_linear
 from portrait_head.texturing.brows import unstretched
@@ -144,7 +143,6 @@ def paint_skin(
         both_sides, seen_bare = gather(raster.weights, srgb_to_linear(photo.colour), photo.shares[:, BARE])
         bare = Seen(both_sides, seen_bare * face)
         gain = _light_gain(Seen(lit, seen_plain * face), bare, normals, model.mirror, laplacian, delight)
-        gain = gain * white_balance(_tone(lit, gain, face, seen_plain)) ** np.float32(delight)
         # What lies in deep shadow is noise once it is brightened: the lit side of the face tells more.
         deeper = darker_than_mirror(bare.linear, bare.trust, model.mirror, laplacian)
         photo.shares[:, :LIPS] *= 1 - raster.spread(step(deeper, config.shadow_from, config.shadow_to))[:, None]

@@ -109,6 +109,7 @@ def draw(style: str, yaw: float = 0.0) -> Drawing:
         person=(hair | hits.hit).astype(np.float32),
         hair=hair.astype(np.float32),
         skin=(hits.hit & ~hair).astype(np.float32),
+        occluder=np.zeros((SIZE, SIZE), bool),
         hair_style=kind,
         faces=np.array([[0, 0, SIZE, SIZE]], np.float32),
         face=0,

@@ -1,15 +1,22 @@
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from portrait_head.head_model import load_head_model
 from portrait_head.head_model.arkit import ARKIT_NAMES
+from portrait_head.photo.obstructions import obstructions
+from portrait_head.photo.skin_tone import in_white_light
 from portrait_head.progress import Progress
-from portrait_head.rendering.lighting import linear_to_srgb, srgb_to_linear
+from portrait_head.rendering.lighting import linear_to_bytes, linear_to_srgb, srgb_to_linear
 from portrait_head.request import HeadRequest
 from portrait_head.stages import fit, guide, portrait, sculpt, texture
+from portrait_head.texturing.eyes import iris_colour
+from portrait_head.texturing.photo_regions import PhotoView, photo_masks
+from portrait_head.texturing.scalp import hair_tone
 from portrait_head.texturing.uv_raster import UvRaster, head_raster
 
+from tests.backend.photo.spectacles import Spectacles, wearing
 from tests.backend.texturing.seams import across, seams
 
 SIZE = 1024
@@ -124,6 +131,43 @@ def test_without_delighting_the_photo_stays(upstream: Upstream, sample, skin):
     assert skin.flat(difference)[skin.flat(sample.confidence) > 200].mean() > 1
 
 
+@pytest.mark.parametrize("light", [(0.5, 0.8, 1.4), (1.5, 0.9, 0.4), (0.75, 1.15, 0.75)])
+def test_the_colour_of_light_is_taken_from_eyes_and_hair_as_from_skin(upstream: Upstream, light):
+    """What the textures are made from: the irises' colour, the hair's from dark to light, plain skin."""
+    seen = upstream[0]
+    coloured = linear_to_bytes(srgb_to_linear(seen.image.astype(np.float32) / 255) * np.array(light, np.float32))
+    parts = (seen.person, seen.hair, seen.skin, seen.occluder)
+    view = PhotoView(seen.image, seen.valid, seen.landmarks, *parts)
+    masks = photo_masks(replace(view, image=coloured))
+    plain = masks.plain > 0.5
+    assert in_white_light(seen.image, plain) is seen.image
+
+    def colours(image: np.ndarray) -> np.ndarray:
+        iris = linear_to_srgb(iris_colour(image, seen.landmarks, 1.0)[0])
+        hair = hair_tone(image, masks.hair).at(np.array([0.1, 0.5, 0.9]))
+        skin = np.median(image[plain], axis=0).astype(np.float32) / 255
+        return cv2.cvtColor(np.stack([iris, *hair, skin])[None].astype(np.float32), cv2.COLOR_RGB2Lab)[0, :, 1:]
+
+    true, lit, found = colours(seen.image), colours(coloured), colours(in_white_light(coloured, plain))
+    off = np.linalg.norm(found - true, axis=1)
+    # Skin may have many colours, so this is no measurement: something of the cast stays.
+    assert (off < 6).all()
+    assert (off[1:] < 0.4 * np.linalg.norm(lit - true, axis=1)[1:]).all()
+
+
+def test_a_head_photographed_in_blue_light_is_not_blue(upstream: Upstream, sample):
+    seen, fitted, sculpted = upstream
+    light = np.array([0.5, 0.8, 1.4], np.float32)
+    blue = linear_to_bytes(srgb_to_linear(seen.image.astype(np.float32) / 255) * light)
+    found = texture.run(REQUEST, replace(seen, image=blue), fitted, sculpted, Progress())
+    for image, true in ((found.skin, sample.skin), (found.hair, sample.hair)):
+        here, there = (
+            cv2.cvtColor(part[..., :3].astype(np.float32) / 255, cv2.COLOR_RGB2Lab)[true.sum(axis=-1) > 0, 1:]
+            for part in (image, true)
+        )
+        assert np.linalg.norm(np.median(here, axis=0) - np.median(there, axis=0)) < 6  # 24 in that light
+
+
 def test_a_quick_preset_is_small(upstream: Upstream):
     request = replace(REQUEST, preset="quick", texture_size=2048)
     assert texture.run(request, *upstream, Progress()).skin.shape == (1024, 1024, 3)
@@ -173,3 +217,18 @@ def test_closed_eyes_and_smiles_are_named(upstream: Upstream):
     expression[[ARKIT_NAMES.index(f"mouthSmile{side}") for side in ("Left", "Right")]] = 0.9
     smiling = texture.run(REQUEST, seen, replace(fitted, expression=expression), sculpted, Progress())
     assert any("smiles" in warning for warning in smiling.warnings)
+
+
+def test_the_skin_behind_the_frame_of_glasses_looks_as_without_them(upstream: Upstream, sample, skin):
+    seen, fitted, sculpted = upstream
+    picture, frame = wearing(seen.image, seen.landmarks, Spectacles((40, 30, 30), 0.045, 0.4, (0.41, 0.28)))
+    occluder = obstructions(picture, seen.landmarks).mask
+    found = texture.run(REQUEST, replace(seen, image=picture, occluder=occluder), fitted, sculpted, Progress())
+    pixels = fitted.camera.project(skin.spread(sculpted.refine(fitted).posed).astype(np.float64)).astype(int)
+    behind = frame[tuple(np.clip(pixels[:, ::-1], 0, len(frame) - 1).T)] & (skin.flat(sample.confidence) > 150)
+    behind &= region(skin, "face")
+    assert behind.sum() > 3000
+    off = np.abs(skin.flat(found.skin).astype(int) - skin.flat(sample.skin)).max(axis=1)
+    assert off[behind].mean() < 20  # of the 130 and more that a dark frame is off
+    assert np.percentile(off[behind], 95) < 70  # where it crossed a brow
+    assert off[(skin.flat(sample.confidence) > 150) & ~behind].mean() < 5

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from portrait_head.geometry.capsule import Capsule
@@ -90,6 +91,19 @@ def test_drawn_strands_stand_out_no_more_than_the_photos(cap, painted):
     back = np.s_[40:140, SHAPE[1] // 2 - 60 : SHAPE[1] // 2 + 60]
     sharp, soft = (np.abs(np.diff(texture[back][..., 0], axis=1)).mean() for texture in (painted[0], blurred))
     assert 0.2 * sharp < soft < 0.7 * sharp
+
+
+def test_drawn_strands_are_as_fine_as_the_photos(cap):
+    """Two photos of one contrast, one of single strands, one of broad locks."""
+    noise = np.random.default_rng(0).standard_normal((PICTURE, PICTURE, 1)).astype(np.float32)
+    shares = []
+    for width in (1.0, 5.0):
+        soft = cv2.GaussianBlur(noise, (0, 0), width)[..., None]
+        light = np.clip(1 + 0.25 * soft / soft.std(), 0, 2)
+        texture, _ = paint(cap, (np.array([120, 80, 52]) * light).astype(np.uint8))
+        back = texture[40:140, SHAPE[1] // 2 - 60 : SHAPE[1] // 2 + 60, :3].mean(axis=2)
+        shares.append((back - cv2.GaussianBlur(back, (0, 0), 1.0)).std() / back.std())
+    assert shares[0] > 1.2 * shares[1]
 
 
 def test_hair_that_was_not_seen_has_the_colours_of_that_which_was(painted):

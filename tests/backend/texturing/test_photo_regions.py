@@ -73,7 +73,7 @@ def test_a_bald_head_has_no_strands():
 @pytest.fixture(scope="module")
 def sample(sample_job) -> PhotoView:
     made = storage.load(sample_job / "01_portrait", Portrait)
-    return PhotoView(made.image, made.valid, made.landmarks, made.person, made.hair, made.skin)
+    return PhotoView(made.image, made.valid, made.landmarks, made.person, made.hair, made.skin, made.occluder)
 
 
 def test_strands_drawn_over_the_samples_cheek_are_not_painted_on_its_skin(sample):
@@ -119,3 +119,46 @@ def test_a_smile_may_have_folded_the_skin_over_the_lip_but_not_the_lip(sample):
     assert (masks.folded >= masks.plain).all()
     assert not masks.folded[lips & (masks.lips > 0)].any()
     assert (masks.reddened >= masks.lips).all()
+
+
+def test_nothing_is_painted_from_a_hand_and_no_tone_measured_on_a_frame(sample):
+    unit, chin = interocular(sample.landmarks), sample.landmarks[152, :2].astype(int)
+    finger, rim = np.zeros(sample.hair.shape, np.uint8), np.zeros(sample.hair.shape, np.uint8)
+    for offset in (-0.3, 0.0, 0.3):
+        tip = (int(chin[0] + offset * unit), int(chin[1] - 0.6 * unit))
+        cv2.line(finger, (tip[0], chin[1]), tip, (1,), round(0.35 * unit))
+    cheek = sample.landmarks[50, :2].astype(int)
+    cv2.circle(rim, cheek.tolist(), round(0.2 * unit), (1,), round(0.08 * unit))
+    before = photo_masks(sample)
+    after = photo_masks(replace(sample, occluder=(finger + rim) > 0))
+    assert before.surface[finger > 0].mean() > 0.4
+    assert after.surface[finger > 0].max() < 0.1
+    assert after.lips[finger > 0].max() == 0
+    assert before.plain[rim > 0].mean() > 0.5
+    assert after.plain[rim > 0].max() == 0
+    assert after.bare[rim > 0].max() == 0
+    kept = (rim > 0) & (cv2.dilate(finger, np.ones((31, 31), np.uint8)) == 0)
+    assert np.abs(after.surface - before.surface)[kept].max() < 0.1  # bridged in the picture, and painted
+
+
+@pytest.mark.parametrize("like_hair", [False, True])
+def test_a_beard_belongs_to_the_face(sample, like_hair):
+    """Strokes over chin and jaw, dark or of the very colour of the hair on top, are painted, not taken for strands."""
+    unit, shape = interocular(sample.landmarks), sample.hair.shape
+    jaw = sample.landmarks[list(FACE_OVAL[8:29]), :2]
+    place = np.zeros(shape, np.uint8)
+    cv2.polylines(place, [np.rint(jaw).astype(np.int32)], False, (1,), round(0.5 * unit))
+    place[: round(sample.landmarks[1, 1])] = 0
+    place[(polygon(sample.landmarks, FACE_OVAL, shape) == 0) | (sample.hair > 0.5)] = 0
+    colour = np.median(sample.image[sample.hair > 0.9], axis=0) if like_hair else np.array([45, 32, 25])
+    random = np.random.default_rng(0)
+    rows, columns = np.nonzero(place)
+    image = sample.image.copy()
+    for index in random.integers(len(rows), size=len(rows) // 4):
+        x, y = int(columns[index]), int(rows[index])
+        end = (round(x + random.normal(0, 0.02) * unit), round(y + random.uniform(0.05, 0.1) * unit))
+        cv2.line(image, (x, y), end, (colour * random.uniform(0.6, 1.3)).tolist(), 1, cv2.LINE_AA)
+    taken = hair_over_face(image, sample.landmarks, place > 0, sample.person, sample.hair, sample.skin)
+    assert (taken > 0.5).mean() < 0.01
+    before, after = photo_masks(sample).surface, photo_masks(replace(sample, image=image)).surface
+    assert after[(place > 0) & (before > 0.9)].mean() > 0.9
