@@ -258,7 +258,7 @@ def _stays(
     config: SculptConfig,
     told: bool,
 ) -> Stays:
-    """What may leave its place: hair, and the jaw line by half; all of the skin where references or guidance tell it how."""
+    """What may leave its place: hair, the jaw line by half; all skin where references or guidance tell it how."""
     places = grid.vertices.cpu().numpy()
     hairy, ears = np.zeros(len(places)), fit.posed[_ears(model)]
     covered = np.zeros(len(ears), bool)
