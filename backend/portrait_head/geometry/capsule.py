@@ -75,12 +75,14 @@ class Capsule:
 
     def locate(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Head-space points [..., 3] to fractional rows [...], fractional columns [...] and distances [...] metres."""
-        local = points - self.centre
-        below = np.minimum(local[..., 1], 0.0)
-        across = np.hypot(local[..., 0], local[..., 2])
-        up = np.maximum(local[..., 1], 0.0)
+        # Each axis by itself: of a view with gaps, NumPy's arctan2 takes one of two ways, whose last bits differ, by
+        # where its result happens to be allocated.
+        x, y, z = np.ascontiguousarray(np.moveaxis(points - self.centre, -1, 0))
+        below = np.minimum(y, 0.0)
+        across = np.hypot(x, z)
+        up = np.maximum(y, 0.0)
         row = (DOME_ROWS - 1) * (1 - np.arctan2(up, across) / (np.pi / 2)) - below / HANGING_STEP
-        column = np.mod(np.arctan2(local[..., 0], local[..., 2]), 2 * np.pi) * (COLUMNS / (2 * np.pi))
+        column = np.mod(np.arctan2(x, z), 2 * np.pi) * (COLUMNS / (2 * np.pi))
         return row, column, np.hypot(across, up)
 
     def sample(self, image: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:

@@ -95,7 +95,7 @@ def strip_coordinates(model: HeadModel) -> tuple[np.ndarray, np.ndarray, np.ndar
         ball = balls[1 if points[:, 0].mean() > 0 else -1]
         centre = (ball.min(axis=0) + ball.max(axis=0)) / 2
         out = points - centre
-        across = np.arctan2(np.abs(points[:, 0]) - np.abs(centre[0]), out[:, 2])
+        across = np.arctan2(np.abs(points[:, 0]) - np.abs(centre[0]), out[:, 2].copy())  # see `Capsule.locate`
         along[vertices] = (across - across.min()) / np.ptp(across)
         upper[vertices] = points[:, 1].mean() > centre[1]
         # Roots lie on the lid, next to the ball; how far the lid stands off differs along it.

@@ -24,6 +24,16 @@ def test_a_point_is_found_where_its_coordinates_put_it(row: int, column: int, di
     assert float(found[0]) == pytest.approx(row, abs=1e-6)
 
 
+def test_coordinates_have_the_same_bits_wherever_in_memory_they_land() -> None:
+    generator = np.random.default_rng(0)
+    points = generator.normal(size=(20000, 3))
+    found, kept = set(), []
+    for _ in range(100):
+        kept = [*kept[-5:], np.empty(generator.integers(1, 600_000), np.uint8)]
+        found.add(b"".join(values.tobytes() for values in CAPSULE.locate(points.copy())))
+    assert len(found) == 1
+
+
 def test_a_map_of_distances_reads_back_at_its_own_points() -> None:
     radius = 0.08 + 0.02 * np.random.default_rng(0).random(CAPSULE.shape)
     row, column, distance = CAPSULE.locate(CAPSULE.points(radius))
