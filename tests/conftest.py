@@ -3,16 +3,7 @@
 import pytest
 
 # By how long they take, about 370 to 50 seconds.
-LONG = (
-    "test_likeness",
-    "test_ui",
-    "test_batch",
-    "test_tier",
-    "test_cli",
-    "test_resume",
-    "test_real_worker",
-    "test_worker",
-)
+LONG = ("test_likeness", "test_ui", "test_batch", "test_tier", "test_cli", "test_resume", "test_real_worker")
 
 
 def pytest_configure(config: pytest.Config) -> None:

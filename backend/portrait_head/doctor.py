@@ -15,8 +15,8 @@ from portrait_head import system_libraries
 from portrait_head.errors import PortraitHeadError
 
 PACKAGES = (
-    "numpy", "scipy", "cv2", "PIL", "skimage", "embreex", "fast_simplification", "filelock", "xatlas", "mediapipe", "torch",
-    "warp",
+    "numpy", "scipy", "cv2", "PIL", "skimage", "embreex", "fast_simplification", "filelock", "xatlas", "mediapipe",
+    "torch", "warp",
 )  # fmt: skip
 NEEDED_DISK_GB = 1.0
 
