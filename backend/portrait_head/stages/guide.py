@@ -50,7 +50,8 @@ class Guide:
         normals: [S, S, 3] float32 unit normals of the fitted head, camera space (x right, y up, z to the viewer), not
             encoded; zero where the head is not seen.
         depth: [S, S] float32 metres from the camera's plane, infinite where the head is not seen.
-        face: [S, S] float32, 0 to 1, where that is the skin of the face and no ear, neck, scalp or open mouth.
+        face: [S, S] float32, 0 to 1, where that is the skin of the face and no ear, neck, scalp or open mouth,
+            and nothing stands before it.
         reference_normals: [S, S, 3] float32 as `normals`, of the person and not of the fit, from a model pack or from
             the user; zero where unknown; None where there are none.
         reference_depth: [S, S] float32 growing away from the viewer, in any unit and from any zero; infinite where
@@ -82,6 +83,7 @@ def run(request: HeadRequest, portrait: Portrait, fit: Fit, progress: Progress, 
         PortraitHeadError: what the seer's models raise.
     """
     guide = _of_fit(fit)
+    guide = replace(guide, face=guide.face * ~portrait.occluder)
     progress(0.5 if seer is None else 0.1)
     if seer is not None:
         guide = _with_person(request, portrait, guide, seer)

@@ -90,6 +90,16 @@ def test_the_guide_holds_unit_normals_and_the_depth_of_the_head() -> None:
     assert 1.1 < found.depth[seen].min() < found.depth[seen].max() < 1.5
 
 
+def test_behind_glasses_or_a_hand_the_guide_knows_no_face() -> None:
+    drawing, request = draw("bald", 25.0), HeadRequest(photos=("drawn.png",))
+    hidden = np.zeros_like(drawing.portrait.occluder)
+    hidden[len(hidden) // 2 :] = True
+    free = guide.run(request, drawing.portrait, drawing.fit, Progress()).face
+    covered = guide.run(request, replace(drawing.portrait, occluder=hidden), drawing.fit, Progress()).face
+    assert free[hidden].any() and not covered[hidden].any()
+    assert np.array_equal(covered[~hidden], free[~hidden])
+
+
 @pytest.fixture(scope="module")
 def sample() -> tuple[portrait.Portrait, fit.Fit, Sculpt]:
     request = HeadRequest(photos=("sample",))
