@@ -112,8 +112,12 @@ class Job:
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _alone(folder)
-            _sweep(folder)
-            write_text(folder / "request.json", request.to_json())
+            try:
+                _sweep(folder)
+                write_text(folder / "request.json", request.to_json())
+            except OSError:
+                self._lock.release()  # whoever keeps the error would keep the folder
+                raise
 
     def __enter__(self) -> Job:
         return self

@@ -123,6 +123,17 @@ def test_a_second_run_in_the_same_folder_is_refused_while_the_first_is_at_work(t
     np.testing.assert_array_equal(works.run(tmp_path / "job", request), [8, 8, 8])
 
 
+def test_a_job_that_could_not_begin_does_not_keep_its_folder(tmp_path, photo):
+    request = HeadRequest(photos=(str(photo),), seed=4)
+    (tmp_path / "job" / "request.json").mkdir(parents=True)
+    with pytest.raises(PortraitHeadError) as refused:
+        Works().run(tmp_path / "job", request)
+    assert refused.value.kind == "cannot_write"
+
+    (tmp_path / "job" / "request.json").rmdir()
+    np.testing.assert_array_equal(Works().run(tmp_path / "job", request), [8, 8, 8])
+
+
 def test_progress_rises_to_one_and_warnings_come_back_on_resume(tmp_path, photo):
     request = HeadRequest(photos=(str(photo),))
     for _ in range(2):

@@ -17,7 +17,7 @@ from tests.backend.photo.hands import with_hand
 from tests.backend.photo.pictures import astronaut, group_photo
 from tests.backend.photo.spectacles import Spectacles, wearing
 
-GALLERY = Path(__file__).parents[3] / "docs" / "images"
+GALLERY = Path(__file__).parents[3] / "docs" / "images"  # rendered heads; whoever makes them anew runs this file
 TILE = 320  # the gallery's pictures: 4 x 3 of these
 DARK = Spectacles()
 THICK = Spectacles((25, 22, 24), 0.075, 0.4, (0.41, 0.27))
@@ -65,6 +65,11 @@ def test_a_frame_is_found_to_the_pixel(sample, frame: Spectacles):
     recall, precision = shares(sample[0].image, sample[1], frame)
     assert recall > (0.85 if frame.mottled else 0.92)  # the light spots of tortoiseshell are as light as skin
     assert precision > 0.97
+
+
+def test_a_thin_frame_of_a_lighter_colour_is_told(sample):
+    picture, _ = wearing(sample[0].image, sample[1], Spectacles((80, 70, 60), 0.018))
+    assert "glasses" in " ".join(obstructions(picture, sample[1]).warnings)
 
 
 @pytest.mark.parametrize("frame", [DARK, THICK, BROWN])
